@@ -1,0 +1,108 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+// What every target shares. Imports only point down: Base, Machine, Devices, Platform, Surface.
+let common: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+// Every target but the software engines, whose state is one raw block by design.
+let safe: [SwiftSetting] = common + [.strictMemorySafety()]
+// The engines' hot state is never a class field, so dynamic exclusivity checks would only cost time.
+let engine: [SwiftSetting] = common + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
+func layer(_ folder: String, _ name: String, _ dependencies: [Target.Dependency] = [], _ settings: [SwiftSetting] = safe)
+    -> Target
+{ .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: settings) }
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests",
+        dependencies: [.byName(name: name)] + dependencies,
+        path: "Tests/\(name)Tests",
+        swiftSettings: common
+    )
+}
+
+let package = Package(
+    name: "vivarium",
+    products: [.executable(name: "viv", targets: ["viv"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // Base
+        .target(name: "CLinux", path: "Sources/Base/CLinux"),
+        layer("Base", "SystemCalls", ["CLinux"]),
+        layer("Base", "ByteCoding"),
+        layer("Base", "Telemetry"),
+        // Machine
+        layer("Machine", "GuestMemory", ["SystemCalls"]),
+        layer("Machine", "X86", [], engine),
+        layer("Machine", "X86Decoder", ["X86"], engine),
+        layer("Machine", "Engine", ["GuestMemory"]),
+        layer("Machine", "HostCode", ["SystemCalls", "X86"], engine),
+        layer("Machine", "X86Interpreter", ["Engine", "GuestMemory", "HostCode", "X86", "X86Decoder"], engine),
+        // Devices
+        layer("Devices", "DeviceModel", ["GuestMemory"]),
+        layer("Devices", "InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
+        layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory"]),
+        layer("Devices", "PCI", ["DeviceModel", "GuestMemory"]),
+        layer("Devices", "Virtio", ["DeviceModel", "GuestMemory", "PCI"]),
+        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
+        layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
+        layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "DiskImage", ["SystemCalls"]),
+        // Platform
+        layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
+        layer(
+            "Platform",
+            "VirtualMachine",
+            [
+                "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices", "PCI",
+                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86", "X86Interpreter",
+            ]
+        ),
+        // Surface
+        layer(
+            "Surface",
+            "CommandLine",
+            [
+                "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+        .executableTarget(
+            name: "viv",
+            dependencies: ["CommandLine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/Surface/viv",
+            swiftSettings: safe
+        ),
+        layer("Surface", "TestSupport", ["Engine", "GuestMemory", "X86", "X86Decoder", "X86Interpreter", "HostCode"], engine),
+        // Tests
+        tests("SystemCalls"),
+        tests("ByteCoding"),
+        tests("Telemetry"),
+        tests("GuestMemory", ["SystemCalls"]),
+        tests("X86"),
+        tests("X86Decoder", ["HostCode", "SystemCalls", "TestSupport", "X86"]),
+        tests("Engine", ["GuestMemory"]),
+        tests("HostCode", ["X86"]),
+        tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
+        tests("DeviceModel", ["GuestMemory"]),
+        tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
+        tests("LegacyDevices", ["DeviceModel", "GuestMemory"]),
+        tests("PCI", ["DeviceModel", "GuestMemory"]),
+        tests("Virtio", ["DeviceModel", "GuestMemory", "PCI"]),
+        tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
+        tests("VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("DiskImage", ["SystemCalls"]),
+        tests("Boot", ["GuestMemory", "X86"]),
+        tests("VirtualMachine", ["Boot", "Engine", "GuestMemory", "X86"]),
+        tests("CommandLine"),
+    ]
+)

@@ -1,0 +1,21 @@
+#ifndef CLINUX_H
+#define CLINUX_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* Swift imports neither variadic functions nor function-like macros; this file is the only place that
+   works around that. Nothing here decides anything: one call or one constant each. */
+
+/* memfd_create(2) with MFD_CLOEXEC: the descriptor, or -errno. */
+int clinux_memfd_create(const char *name);
+
+/* ioctl(2): the result, or -errno. Does not retry on EINTR. */
+int clinux_ioctl(int fd, unsigned long request, uintptr_t argument);
+
+/* The host's time-stamp counter (RDTSC). */
+uint64_t clinux_rdtsc(void);
+
+/* The host's CPUID leaf: EAX, EBX, ECX, EDX into result[0...3]. */
+void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]);
+
+#endif

@@ -1,0 +1,48 @@
+import Glibc
+
+/// Host memory obtained from `mmap(2)`, returned with `munmap(2)` when the value is destroyed.
+///
+/// Noncopyable, so exactly one owner exists; everything else borrows ``base`` while that owner lives.
+@safe
+public struct HostMapping: ~Copyable {
+    /// The first byte of the mapping; page aligned.
+    public let base: UnsafeMutableRawPointer
+    public let byteCount: Int
+
+    /// What may be done with the bytes of a mapping.
+    public enum Access: Sendable {
+        case readWrite
+        case readOnly
+        case readExecute
+
+        var protection: CInt {
+            switch self {
+            case .readWrite: PROT_READ | PROT_WRITE
+            case .readOnly: PROT_READ
+            case .readExecute: PROT_READ | PROT_EXEC
+            }
+        }
+    }
+
+    /// Maps `byteCount` bytes of zeroed, private, anonymous memory, without reserving swap for it.
+    ///
+    /// - Parameter byteCount: A positive multiple of the page size.
+    /// - Throws: `ENOMEM` where the host cannot back the mapping.
+    public init(anonymous byteCount: Int) throws(SystemCallError) {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        let base = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0)
+        guard let base = unsafe base, unsafe base != MAP_FAILED else { throw SystemCallError("mmap", errno: errno) }
+        unsafe self.base = base
+        self.byteCount = byteCount
+    }
+
+    /// Maps the first `byteCount` bytes of `file`, shared with every other mapping of it.
+    public init(sharing file: borrowing FileDescriptor, byteCount: Int, access: Access) throws(SystemCallError) {
+        let base = unsafe mmap(nil, byteCount, access.protection, MAP_SHARED | MAP_NORESERVE, file.rawValue, 0)
+        guard let base = unsafe base, unsafe base != MAP_FAILED else { throw SystemCallError("mmap", errno: errno) }
+        unsafe self.base = base
+        self.byteCount = byteCount
+    }
+
+    deinit { unsafe munmap(base, byteCount) }
+}
