@@ -1,7 +1,7 @@
 internal import CLinux
 public import Engine
 public import GuestMemory
-import SystemCalls
+public import SystemCalls
 import Synchronization
 public import X86
 import X86Decoder
