@@ -40,7 +40,7 @@ public final class MachineControl: MachineRequestSink {
     var outcome: MachineOutcome? { state.withLock { $0.outcome } }
 
     /// Makes room for the next outcome, after a reset was done.
-    func forgetReset() { state.withLock { if $0.outcome == .reset { $0.outcome = nil } } }
+    func forgetReset() { state.withLock { if $0.outcome == .reset || $0.outcome == .tripleFault { $0.outcome = nil } } }
 
     func setRunning(_ processor: (any VirtualCPU)?) { state.withLock { $0.running = processor } }
 

@@ -21,8 +21,6 @@ final class MachineRunner {
     private let control: MachineControl
     private let time: MachineTime
     private let trace: MachineTrace?
-    /// Called when no vCPU has anything to do, and now and then.
-    private let onPause: () -> Void
     private var counts = ExitCounts()
 
     init(
@@ -31,8 +29,7 @@ final class MachineRunner {
         memoryBus: Bus,
         control: MachineControl,
         time: MachineTime,
-        trace: MachineTrace? = nil,
-        onPause: @escaping () -> Void = {}
+        trace: MachineTrace? = nil
     ) {
         self.members = members
         self.ports = ports
@@ -40,7 +37,6 @@ final class MachineRunner {
         self.control = control
         self.time = time
         self.trace = trace
-        self.onPause = onPause
     }
 
     /// Runs until somebody ends the machine, or a vCPU shuts down.
@@ -56,7 +52,6 @@ final class MachineRunner {
                 control.setRunning(nil)
             }
             if let outcome = control.outcome { return outcome }
-            onPause()
             if !hasRun { idle() }
         }
     }

@@ -2,19 +2,16 @@ internal import Glibc
 
 /// Bytes on their way from a serial port to a descriptor, written by a thread of their own so that no vCPU waits for the host.
 ///
-/// The thread wakes at a line's end, at ``wakeByteCount`` bytes, and at ``flush()``. A reader slower than the guest makes
-/// ``append(_:)`` wait once ``limit`` bytes have gathered.
+/// A reader slower than the guest makes ``append(_:)`` wait once ``limit`` bytes have gathered.
 @safe
 final class OutputQueue: @unchecked Sendable {
     // SAFETY: every `var` is touched only between lock and unlock of `mutex`; the pointers never change.
-    private static let wakeByteCount = 256
     private static let limit = 1 << 20
 
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var bytes: [UInt8] = []
     private var isWriting = false
-    private var wantsWrite = false
     private var descriptor: CInt
     /// Bytes that the descriptor does not take at once are lost: nobody may be there to read them.
     private let dropsWhenFull: Bool
@@ -42,21 +39,17 @@ final class OutputQueue: @unchecked Sendable {
         return body()
     }
 
-    func append(_ byte: UInt8) {
+    func append(_ more: [UInt8]) {
         withLock {
             while bytes.count >= Self.limit { unsafe pthread_cond_wait(condition, mutex) }
-            bytes.append(byte)
-            if byte == UInt8(ascii: "\n") || bytes.count >= Self.wakeByteCount { wake() }
+            bytes += more
+            unsafe pthread_cond_broadcast(condition)
         }
     }
-
-    /// Has what is there written soon.
-    func flush() { withLock { if !bytes.isEmpty { wake() } } }
 
     /// Waits until everything appended before was written.
     func drain() {
         withLock {
-            wake()
             while !bytes.isEmpty || isWriting { unsafe pthread_cond_wait(condition, mutex) }
         }
     }
@@ -69,23 +62,13 @@ final class OutputQueue: @unchecked Sendable {
         }
     }
 
-    /// The lock is held.
-    private func wake() {
-        wantsWrite = true
-        unsafe pthread_cond_broadcast(condition)
-    }
-
     /// The body of the writing thread; never returns.
     func run() {
         while true {
             let (chunk, target) = withLock { () -> ([UInt8], CInt) in
                 isWriting = false
                 unsafe pthread_cond_broadcast(condition)
-                while !wantsWrite || bytes.isEmpty {
-                    wantsWrite = false
-                    unsafe pthread_cond_wait(condition, mutex)
-                }
-                wantsWrite = false
+                while bytes.isEmpty { unsafe pthread_cond_wait(condition, mutex) }
                 isWriting = true
                 defer { bytes.removeAll(keepingCapacity: true) }
                 return (bytes, descriptor)

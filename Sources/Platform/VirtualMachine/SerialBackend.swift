@@ -1,14 +1,17 @@
 internal import Glibc
+public import LegacyDevices
 internal import Synchronization
 internal import SystemCalls
 
 /// The host's end of a serial port. It outlives resets of the machine: ``connect(_:)`` names the port that gets the input.
-public final class SerialBackend: Sendable {
+public final class SerialBackend: SerialOutput {
     /// Looks at input on its way to the guest and gives what is left of it.
     public typealias InputFilter = @Sendable ([UInt8]) -> [UInt8]
 
+    private static let backlogLimit = 1 << 16
+
     private let output: OutputQueue
-    private let receiver = Mutex<(@Sendable ([UInt8]) -> Void)?>(nil)
+    private let receiver = Mutex<UART16550A?>(nil)
     private let filter: InputFilter?
     /// The path of the pseudo-terminal, for the user.
     public let terminalPath: String?
@@ -57,14 +60,10 @@ public final class SerialBackend: Sendable {
         if input >= 0 { try startThread { [self] in read(from: input) } }
     }
 
-    /// Hands everything that comes in from now on to `receiver`, on the reading thread.
-    public func connect(_ receiver: @escaping @Sendable ([UInt8]) -> Void) { self.receiver.withLock { $0 = receiver } }
+    /// Hands everything that comes in from now on to `port`.
+    public func connect(_ port: UART16550A) { receiver.withLock { $0 = port } }
 
-    /// Takes a byte that the guest sent.
-    public func send(_ byte: UInt8) { output.append(byte) }
-
-    /// Has what was sent written soon; called when the guest goes idle.
-    public func flush() { output.flush() }
+    public func write(_ bytes: [UInt8]) { output.append(bytes) }
 
     /// Waits until everything that was sent is written.
     public func drain() { output.drain() }
@@ -85,7 +84,7 @@ public final class SerialBackend: Sendable {
             if count > 0 {
                 let bytes = Array(buffer[..<count])
                 let rest = filter.map { $0(bytes) } ?? bytes
-                if !rest.isEmpty { receiver.withLock { $0 }?(rest) }
+                deliver(rest)
             } else if count < 0, errno == EAGAIN {
                 var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
                 unsafe poll(&ready, 1, -1)
@@ -93,6 +92,12 @@ public final class SerialBackend: Sendable {
                 return
             }
         }
+    }
+
+    private func deliver(_ bytes: [UInt8]) {
+        // Reads no further while the guest has this much before it.
+        while let port = receiver.withLock({ $0 }), port.unreadByteCount > Self.backlogLimit { usleep(1000) }
+        if !bytes.isEmpty { receiver.withLock { $0 }?.receive(bytes) }
     }
 
     /// Serves one client of a socket after another; what the guest sends meanwhile is lost.

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Finds the keys that speak to `viv` in what is typed for the guest: Ctrl-], or Ctrl-A and then x, quit; Ctrl-A a is one
 /// Ctrl-A for the guest. Anything else after Ctrl-A goes to the guest with it.
 struct EscapeFilter: Sendable {
@@ -27,4 +29,11 @@ struct EscapeFilter: Sendable {
         }
         return (bytes, false)
     }
+}
+
+/// An ``EscapeFilter`` for a reading thread.
+final class SharedEscapeFilter: Sendable {
+    private let state = Mutex(EscapeFilter())
+
+    func filter(_ typed: [UInt8]) -> (bytes: [UInt8], quits: Bool) { state.withLock { $0.filter(typed) } }
 }
