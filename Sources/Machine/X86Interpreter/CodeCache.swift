@@ -63,6 +63,10 @@ final class CodeCache {
     /// Every vCPU that shares the cache: a page that becomes code loses its write rights in all their TLBs.
     var cores: [Core] = []
 
+    /// The quick handler chosen for each row and operand form, see `Core.setQuickHandler`.
+    var chosenHandlers = [UInt8](repeating: noHandler, count: OpcodeTable.rowCount * Core.formCount)
+    static let noHandler: UInt8 = 0xFF
+
     private(set) var invalidations: UInt64 = 0
     private(set) var resets: UInt64 = 0
 

@@ -69,7 +69,7 @@ extension Core {
     func fail(_ i: Instruction, at rip: UInt64, _ fault: Fault) {
         state.rip = rip
         var fault = fault
-        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.mode == .long64 {
+        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.isLong64 {
             fault = .stack()
         }
         raise(fault)
