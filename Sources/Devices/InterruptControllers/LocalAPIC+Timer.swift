@@ -50,6 +50,9 @@ extension LocalAPIC.State {
     /// Nanoseconds from the initial count to zero.
     var period: UInt64 { UInt64(initialCount) &* divider }
 
+    /// Nanoseconds counted. `now` may have been taken before another thread started the count.
+    private func elapsed(_ now: UInt64) -> UInt64 { now > countStart ? now - countStart : 0 }
+
     /// When the timer expires next, in nanoseconds of the timer service.
     func nextExpiry(now: UInt64, timestamp: UInt64, _ timestampFrequency: UInt64) -> UInt64? {
         switch timerMode {
@@ -59,7 +62,7 @@ extension LocalAPIC.State {
         case .periodic:
             guard initialCount != 0 else { return nil }
             if period < LocalAPIC.shortestPeriod { return now &+ LocalAPIC.shortestPeriod }
-            return countStart &+ ((now &- countStart) / period &+ 1) &* period
+            return countStart &+ (elapsed(now) / period &+ 1) &* period
         case .timestampDeadline:
             guard timestampDeadline != 0 else { return nil }
             guard timestampDeadline > timestamp else { return now }
@@ -73,7 +76,7 @@ extension LocalAPIC.State {
     /// The current count register (SDM 3A §10.5.4).
     func currentCount(now: UInt64) -> UInt32 {
         guard initialCount != 0, timerMode == .oneShot || timerMode == .periodic else { return 0 }
-        let counted = (now &- countStart) / divider
+        let counted = elapsed(now) / divider
         if timerMode == .periodic { return initialCount - UInt32(counted % UInt64(initialCount)) }
         return counted >= UInt64(initialCount) ? 0 : initialCount - UInt32(counted)
     }

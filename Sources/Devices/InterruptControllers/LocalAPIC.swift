@@ -165,7 +165,8 @@ public final class LocalAPIC: InterruptController {
             let logical = state.logicalDestination >> 24
             // Flat model: a bit an APIC; cluster model: four bits of cluster, one bit an APIC.
             if state.destinationFormat >> 28 == 0xF { return destination & logical & 0xFF != 0 }
-            return (destination >> 4 & 0xF == 0xF || destination >> 4 & 0xF == logical >> 4) && destination & logical & 0xF != 0
+            return (destination >> 4 & 0xF == 0xF || destination >> 4 & 0xF == logical >> 4)
+                && destination & logical & 0xF != 0
         }
     }
 
