@@ -21,7 +21,9 @@ public final class InterruptController8259: ExternalInterruptSource {
     /// - Parameter output: INTR: ``InterruptFabric/externalInterruptLine``.
     public init(output: InterruptLine) { self.output = output }
 
-    /// To the state after power-on: nothing is delivered until software initialises the chips. The inputs' levels stay.
+    /// To the state after power-on: nothing is delivered until software initialises the chips.
+    ///
+    /// The inputs' levels stay.
     public func reset() {
         change { state in
             let inputs = (state.first.inputs, state.second.inputs)

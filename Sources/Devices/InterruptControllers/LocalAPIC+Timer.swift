@@ -2,7 +2,9 @@ import DeviceModel
 import Engine
 
 extension LocalAPIC {
-    /// The timer's clock before its divider, in hertz: a tick is a nanosecond. Guests are told by CPUID leaf 0x15 or measure it.
+    /// The timer's clock before its divider, in hertz: a tick is a nanosecond.
+    ///
+    /// Guests are told by CPUID leaf 0x15 or measure it.
     public static let timerFrequency: UInt64 = 1_000_000_000
     /// Periodic interrupts come no closer than this many nanoseconds: shorter ones run together.
     static let shortestPeriod: UInt64 = 10_000
@@ -15,7 +17,9 @@ extension LocalAPIC {
         case reserved = 3
     }
 
-    /// The timer service's deadline came. It may be early or stale, so the registers decide.
+    /// The timer service's deadline came.
+    ///
+    /// It may be early or stale, so the registers decide.
     func timerExpired() {
         let now = timers.now
         let timestamp = clock.timestamp
@@ -50,7 +54,9 @@ extension LocalAPIC.State {
     /// Nanoseconds from the initial count to zero.
     var period: UInt64 { UInt64(initialCount) &* divider }
 
-    /// Nanoseconds counted. `now` may have been taken before another thread started the count.
+    /// Nanoseconds counted.
+    ///
+    /// `now` may have been taken before another thread started the count.
     private func elapsed(_ now: UInt64) -> UInt64 { now > countStart ? now - countStart : 0 }
 
     /// When the timer expires next, in nanoseconds of the timer service.

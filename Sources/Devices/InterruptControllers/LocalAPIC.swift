@@ -29,6 +29,8 @@ public final class LocalAPIC: InterruptController {
     /// - Parameters:
     ///   - id: Its APIC ID. Up to 254 for xAPIC mode.
     ///   - isBootstrap: The BSP flag; this APIC also lets the 8259 pair's interrupts through from the start.
+    ///   - fabric: Reaches the other APICs; keeps this one.
+    ///   - timers: Fires the APIC's timer.
     ///   - clock: What IA32_TSC_DEADLINE is compared with.
     ///   - physicalAddressWidth: MAXPHYADDR of the CPU model: bits of IA32_APIC_BASE above it are reserved.
     public init(
