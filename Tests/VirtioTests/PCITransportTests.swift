@@ -1,5 +1,7 @@
+import DeviceModel
 import GuestMemory
 import PCI
+import Synchronization
 import Testing
 import Virtio
 

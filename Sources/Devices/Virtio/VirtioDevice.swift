@@ -62,10 +62,10 @@ public struct DeviceConfigurationBytes: Sendable {
     }
 
     public func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        guard offset < UInt64(bytes.count) else { return 0 }
         var value: UInt64 = 0
-        for index in 0..<UInt64(width.rawValue) {
-            let place = offset &+ index
-            if place < UInt64(bytes.count) { value |= UInt64(bytes[Int(place)]) << (index * 8) }
+        for (index, byte) in bytes[Int(offset)...].prefix(width.rawValue).enumerated() {
+            value |= UInt64(byte) << UInt64(index * 8)
         }
         return value
     }
