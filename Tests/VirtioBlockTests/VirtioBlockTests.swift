@@ -98,7 +98,10 @@ final class BlockFixture {
         #expect(try fixture.data(20) == Array("disk-0".utf8) + [UInt8](repeating: 0, count: 14))
     }
 
-    @Test(arguments: [(0, 8, 512), (0, 7, 1024), (0, UInt64.max, 512), (0, 1 << 55, 512), (0, 0, 100)] as [(UInt32, UInt64, Int)])
+    @Test(
+        arguments: [(0, 8, 512), (0, 7, 1024), (0, UInt64.max, 512), (0, 1 << 55, 512), (0, 0, 100)]
+            as [(UInt32, UInt64, Int)]
+    )
     func `A read outside the disk or of no whole sectors is an I/O error`(
         type: UInt32,
         sector: UInt64,

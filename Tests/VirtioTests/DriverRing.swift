@@ -28,7 +28,9 @@ final class DriverRing {
         used = GuestAddress(base + 0x2000)
     }
 
-    static func at(_ base: GuestAddress, _ offset: Int) -> GuestAddress { GuestAddress(base.rawValue &+ UInt64(offset)) }
+    static func at(_ base: GuestAddress, _ offset: Int) -> GuestAddress {
+        GuestAddress(base.rawValue &+ UInt64(offset))
+    }
 
     func setDescriptor(
         _ index: UInt16,

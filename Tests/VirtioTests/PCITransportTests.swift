@@ -173,6 +173,23 @@ import Virtio
         #expect(driver.read(PCIDriver.device, 2, .byte) == 0x55, "no access is three bytes wide")
     }
 
+    @Test(.timeLimit(.minutes(1))) func `No wake-up is lost over thousands of requests with event indices`() async throws {
+        driver.enableVectors(3)
+        let ring = startedRing(Self.version1 | 1 << 29, vector: 1)
+        for turn in 0..<3000 as Range<UInt32> {
+            try driver.memory.store(turn, at: GuestAddress(0x8000))
+            try ring.setUsedEvent(ring.seenIndex)
+            try ring.offer([(0x8000, 4, false), (0x9000, 4, true)])
+            // A driver need not notify where the device has not asked for it.
+            if try ring.availableEvent == ring.availableIndex &- 1 { driver.notify(0) }
+            while try ring.takeUsed() == nil { await driver.interrupts.wait() }
+            guard try driver.memory.load(UInt32.self, at: GuestAddress(0x9000)) == turn else {
+                Issue.record("turn \(turn) was not echoed")
+                return
+            }
+        }
+    }
+
     @Test func `Random register accesses do not trap`() {
         var generator = SystemRandomNumberGenerator()
         let widths: [AccessWidth] = [.byte, .word, .dword, .qword]

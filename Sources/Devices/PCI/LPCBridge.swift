@@ -76,7 +76,8 @@ public final class LPCBridge: PCIFunction {
     }
 
     private func tellPowerManagement() {
-        let base = UInt16(truncatingIfNeeded: configuration.read(at: Register.powerManagementBase, width: .word)) & 0xFF80
+        let base =
+            UInt16(truncatingIfNeeded: configuration.read(at: Register.powerManagementBase, width: .word)) & 0xFF80
         let isEnabled = configuration.read(at: Register.acpiControl, width: .byte) & 0x80 != 0
         let now = isEnabled && base != 0 ? base : nil
         let hasChanged = placed.withLock { placed in

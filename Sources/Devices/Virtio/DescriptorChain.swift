@@ -101,7 +101,8 @@ public struct DescriptorChain: Sendable {
                 continue
             }
             do throws(GuestMemoryError) {
-                let goesOn = unsafe try memory.withBytes(at: address, byteCount: part.count, writing: writing) { bytes in
+                let goesOn = unsafe try memory.withBytes(at: address, byteCount: part.count, writing: writing) {
+                    bytes in
                     unsafe body(bytes, part.lowerBound - range.lowerBound)
                 }
                 if !goesOn { return }

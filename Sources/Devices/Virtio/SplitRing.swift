@@ -91,7 +91,8 @@ struct SplitRing: Sendable {
     // MARK: Guest memory
 
     private func index(_ base: GuestAddress, _ offset: UInt64) throws(VirtioQueueError) -> UInt16 {
-        guard let address = base.advanced(by: offset), let pointer = unsafe memory.hostPointer(at: address, byteCount: 2)
+        guard let address = base.advanced(by: offset),
+            let pointer = unsafe memory.hostPointer(at: address, byteCount: 2)
         else { throw .badRing(base) }
         // SAFETY: the two bytes lie in the mapping, aligned (`init` checked the rings), and an atomic's storage is its value's.
         return unsafe pointer.assumingMemoryBound(to: Atomic<UInt16>.self).pointee.load(ordering: .acquiring)

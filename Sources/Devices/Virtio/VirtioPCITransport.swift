@@ -69,7 +69,9 @@ public final class VirtioPCITransport: PCIFunction {
 
     public func readConfiguration(at offset: Int, width: AccessWidth) -> UInt32 {
         if touchesWindow(offset, width), let place = window {
-            let value = UInt32(truncatingIfNeeded: registers.read(at: place.offset, width: place.width) & place.width.mask)
+            let value = UInt32(
+                truncatingIfNeeded: registers.read(at: place.offset, width: place.width) & place.width.mask
+            )
             configuration.update { $0.setDword(value, at: accessOffset + Access.data) }
         }
         return configuration.read(at: offset, width: width)

@@ -35,7 +35,8 @@ extension VirtioQueueError: CustomStringConvertible {
         case .emptyBuffer(let address): "the descriptor for guest address \(address) has length 0"
         case .notRAM(let address, let byteCount):
             "a descriptor points to \(byteCount) bytes at guest address \(address), which are not RAM"
-        case .readableAfterWritable(let head): "the descriptor chain at \(head) has a readable buffer after a writable one"
+        case .readableAfterWritable(let head):
+            "the descriptor chain at \(head) has a readable buffer after a writable one"
         case .badIndirectTable(let head): "the descriptor chain at \(head) has a bad indirect table"
         case .requestTooShort(let byteCount): "a request of \(byteCount) bytes is too short"
         }

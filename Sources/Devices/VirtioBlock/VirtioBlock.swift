@@ -102,7 +102,11 @@ public final class VirtioBlock: VirtioDevice {
         return written + 1
     }
 
-    private func read(_ request: BlockRequest, _ count: Int, _ chain: DescriptorChain) throws(VirtioQueueError)
+    private func read(
+        _ request: BlockRequest,
+        _ count: Int,
+        _ chain: DescriptorChain
+    ) throws(VirtioQueueError)
         -> BlockRequest.Status
     {
         guard let offset = validOffset(of: request, byteCount: count) else { return .ioError }
@@ -116,7 +120,10 @@ public final class VirtioBlock: VirtioDevice {
         return status
     }
 
-    private func write(_ request: BlockRequest, _ chain: DescriptorChain) throws(VirtioQueueError)
+    private func write(
+        _ request: BlockRequest,
+        _ chain: DescriptorChain
+    ) throws(VirtioQueueError)
         -> BlockRequest.Status
     {
         let count = chain.readableByteCount - BlockRequest.byteCount
@@ -131,7 +138,10 @@ public final class VirtioBlock: VirtioDevice {
         return status
     }
 
-    private func forEachRange(of request: BlockRequest, _ chain: DescriptorChain) throws(VirtioQueueError)
+    private func forEachRange(
+        of request: BlockRequest,
+        _ chain: DescriptorChain
+    ) throws(VirtioQueueError)
         -> BlockRequest.Status
     {
         let count = chain.readableByteCount - BlockRequest.byteCount
