@@ -173,7 +173,8 @@ import Virtio
         #expect(driver.read(PCIDriver.device, 2, .byte) == 0x55, "no access is three bytes wide")
     }
 
-    @Test(.timeLimit(.minutes(1))) func `No wake-up is lost over thousands of requests with event indices`() async throws {
+    @Test(.timeLimit(.minutes(1)))
+    func `No wake-up is lost over thousands of requests with event indices`() async throws {
         driver.enableVectors(3)
         let ring = startedRing(Self.version1 | 1 << 29, vector: 1)
         for turn in 0..<3000 as Range<UInt32> {

@@ -14,6 +14,6 @@ public protocol DiskImage: AnyObject, Sendable {
     func discard(at offset: UInt64, byteCount: UInt64) throws(DiskImageError)
     /// The bytes read as zeros.
     ///
-    /// - Parameter mayUnmap: Whether their space may be given back.
+    /// `mayUnmap`: Whether their space may be given back.
     func writeZeroes(at offset: UInt64, byteCount: UInt64, mayUnmap: Bool) throws(DiskImageError)
 }

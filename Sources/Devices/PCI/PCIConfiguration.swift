@@ -22,8 +22,10 @@ public final class PCIConfiguration: Sendable {
     private let space: Mutex<PCIConfigurationSpace>
     private let mappings: Mutex<Mappings>
 
-    /// - Parameter space: The header and any capabilities; registers for `baseAddresses`, MSI and MSI-X are added.
-    /// - Parameter msix: The vectors and where their table lies; the function's ranges must answer there with it.
+    /// Makes the registers after reset, connected to nothing.
+    ///
+    /// `space`: The header and any capabilities; registers for `baseAddresses`, MSI and MSI-X are added.
+    /// `msix`: The vectors and where their table lies; the function's ranges must answer there with it.
     public init(
         _ space: PCIConfigurationSpace,
         baseAddresses: [PCIBaseAddress] = [],

@@ -68,7 +68,7 @@ public struct DescriptorChain: Sendable {
 
     /// Lends the readable bytes of `range`, buffer by buffer, to `body`, with their position in `range`.
     ///
-    /// - Parameter body: Returns whether to go on.
+    /// `body`: Returns whether to go on.
     public func forEachReadable(
         in range: Range<Int>,
         _ body: (UnsafeRawBufferPointer, Int) -> Bool

@@ -83,7 +83,9 @@ public final class DeviceWorker: Sendable {
         if before == 0 { mailbox.post() }
     }
 
-    /// Ends the thread, and waits for that unless it is the calling one. Later signals do nothing.
+    /// Ends the thread, and waits for that unless it is the calling one.
+    ///
+    /// Later signals do nothing.
     public func stop() {
         let thread = thread.withLock { thread in
             defer { thread = nil }

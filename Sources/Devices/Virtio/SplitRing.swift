@@ -51,7 +51,9 @@ struct SplitRing: Sendable {
 
     // MARK: What the driver writes
 
-    /// The driver's index: how many chains it ever made available. What they hold is read after it.
+    /// The driver's index: how many chains it ever made available.
+    ///
+    /// What they hold is read after it.
     func availableIndex() throws(VirtioQueueError) -> UInt16 { try index(available, 2) }
     func availableFlags() throws(VirtioQueueError) -> UInt16 { try index(available, 0) }
     func usedEvent() throws(VirtioQueueError) -> UInt16 { try index(available, 4 + UInt64(size) * 2) }

@@ -7,9 +7,13 @@ public struct Activation: Sendable {
     public let features: VirtioFeatures
     /// The queues by index; nil where the driver did not enable one.
     public let queues: [VirtioQueue?]
-    /// Makes the worker call ``VirtioDevice/process(queue:)``. From any thread.
+    /// Makes the worker call ``VirtioDevice/process(queue:)``.
+    ///
+    /// From any thread.
     public let wake: @Sendable (_ queue: Int) -> Void
-    /// Tells the driver that the device's configuration changed. From any thread.
+    /// Tells the driver that the device's configuration changed.
+    ///
+    /// From any thread.
     public let configurationChanged: @Sendable () -> Void
 
     public init(

@@ -19,7 +19,7 @@ public final class VirtioPCITransport: PCIFunction {
         static let data = 16
     }
 
-    /// - Parameter classCode: 0xBBSSPP; nil takes what fits the device's type.
+    /// `classCode`: 0xBBSSPP; nil takes what fits the device's type.
     public init(_ device: any VirtioDevice, memory: GuestMemory, classCode: UInt32? = nil) {
         let queueCount = device.queueSizes.count
         let vectors = MSIX(vectorCount: queueCount + 1)
@@ -113,7 +113,7 @@ extension PCIConfigurationSpace {
     ///
     ///      00 id 09, next, length, type    04 bar, id, 0, 0    08 offset    0C length    10 extra
     ///
-    /// - Parameter isWindow: Whether the driver may write bar, offset, length and extra.
+    /// `isWindow`: Whether the driver may write bar, offset, length and extra.
     @discardableResult
     fileprivate mutating func addStructure(
         _ type: UInt8,

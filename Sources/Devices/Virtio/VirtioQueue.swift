@@ -21,7 +21,7 @@ public final class VirtioQueue: Sendable {
     private let interrupt: @Sendable () -> Void
     private let progress = Mutex(Progress())
 
-    /// - Parameter interrupt: Sends the queue's interrupt, on the calling thread.
+    /// `interrupt`: Sends the queue's interrupt, on the calling thread.
     /// - Throws: ``VirtioQueueError/badSize(_:)``, ``VirtioQueueError/badRing(_:)``.
     public init(
         size: UInt16,
@@ -63,7 +63,7 @@ public final class VirtioQueue: Sendable {
 
     /// Gives a chain back to the driver.
     ///
-    /// - Parameter byteCount: How many bytes were written to its writable buffers.
+    /// `byteCount`: How many bytes were written to its writable buffers.
     public func complete(_ chain: DescriptorChain, byteCount: Int) throws(VirtioQueueError) {
         try progress.withLock { progress throws(VirtioQueueError) in
             try ring.setUsedElement(
@@ -114,7 +114,7 @@ public final class VirtioQueue: Sendable {
 
     /// Serves every available chain and tells the driver.
     ///
-    /// - Parameter serve: Returns how many bytes it wrote to the chain's writable buffers.
+    /// `serve` returns how many bytes it wrote to the chain's writable buffers.
     public func drain(
         _ serve: (DescriptorChain) throws(VirtioQueueError) -> Int
     ) throws(VirtioQueueError) {

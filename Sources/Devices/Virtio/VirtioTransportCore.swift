@@ -100,7 +100,9 @@ public final class VirtioTransportCore: Sendable {
     public var selectedQueue: QueueSetup? {
         registers.withLock { $0.queues.indices.contains(Int($0.queueSelect)) ? $0.queues[Int($0.queueSelect)] : nil }
     }
-    /// Changes the selected queue, as long as the driver has not enabled it. Sizes are checked at activation.
+    /// Changes the selected queue, as long as the driver has not enabled it.
+    ///
+    /// Sizes are checked at activation.
     public func updateSelectedQueue(_ body: (inout QueueSetup) -> Void) {
         registers.withLock { registers in
             let index = Int(registers.queueSelect)

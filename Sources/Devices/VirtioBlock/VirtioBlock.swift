@@ -26,7 +26,7 @@ public final class VirtioBlock: VirtioDevice {
     private let config: DeviceConfigurationBytes
     private let activation = Mutex<Activation?>(nil)
 
-    /// - Parameter identifier: What GET_ID answers (a serial number), cut to 20 bytes.
+    /// `identifier`: What GET_ID answers (a serial number), cut to 20 bytes.
     public init(_ image: any DiskImage, identifier: String = "") {
         self.image = image
         let bytes = identifier.utf8.prefix(20)

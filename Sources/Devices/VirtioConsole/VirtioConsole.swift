@@ -34,13 +34,15 @@ public final class VirtioConsole: VirtioDevice {
     private let output: @Sendable ([UInt8]) -> Void
     private let state: Mutex<State>
 
-    /// - Parameter output: Takes what the guest prints; may block.
+    /// `output`: Takes what the guest prints; may block.
     public init(columns: UInt16 = 80, rows: UInt16 = 24, output: @escaping @Sendable ([UInt8]) -> Void) {
         self.output = output
         state = Mutex(State(columns: columns, rows: rows))
     }
 
-    /// Gives the guest input. From any thread; does not block.
+    /// Gives the guest input.
+    ///
+    /// From any thread; does not block.
     ///
     /// - Returns: How many bytes were taken: fewer once ``inputLimit`` bytes wait.
     @discardableResult
