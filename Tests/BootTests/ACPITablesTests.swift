@@ -120,7 +120,7 @@ struct ACPITablesTests {
             #expect(output.contains("ASL Output:") || output.contains("Formatted output:"), "\(output)")
             #expect(!output.contains("Error") && !output.contains("Invalid"), "\(name): \(output)")
             if name == "DSDT" {
-                for text in ["\"PNP0A08\"", "\"PNP0501\"", "\"PNP0303\"", "\"ACPI0007\"", "Name (_S5, Package", "WordBusNumber"] {
+                for text in ["\"PNP0A08\"", "\"PNP0501\"", "\"PNP0303\"", "\"ACPI0007\"", "Name (\\_S5, Package", "WordBusNumber"] {
                     #expect(output.contains(text), "\(text) is not in \(output)")
                 }
                 let compiled = Samples.shell("cd \(directory) && iasl DSDT.dsl")
