@@ -4,7 +4,10 @@ import Testing
 
 struct ACPITablesTests {
     /// The tables that the XSDT of the RSDP at `address` names, and the DSDT.
-    private func tables(in memory: GuestMemory, rsdp address: UInt64) throws -> [String: (address: UInt64, bytes: [UInt8])] {
+    private func tables(
+        in memory: GuestMemory,
+        rsdp address: UInt64
+    ) throws -> [String: (address: UInt64, bytes: [UInt8])] {
         var found: [String: (UInt64, [UInt8])] = [:]
         func add(_ address: UInt64) throws {
             let byteCount = Int(try memory.value(UInt32.self, address + 4))
@@ -72,7 +75,9 @@ struct ACPITablesTests {
                 let byteCount = Int(command[120])
                 var value = (0..<byteCount).reduce(UInt64(0)) { $0 | UInt64(bytes[offset + $1]) << UInt64(8 * $1) }
                 value += try #require(bases[name(60)])
-                for index in 0..<byteCount { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
+                for index in 0..<byteCount {
+                    bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index))
+                }
             case 3:
                 let sum = bytes[number(64)..<(number(64) + number(68))].reduce(0, &+)
                 bytes[number(60)] &-= sum
@@ -120,7 +125,10 @@ struct ACPITablesTests {
             #expect(output.contains("ASL Output:") || output.contains("Formatted output:"), "\(output)")
             #expect(!output.contains("Error") && !output.contains("Invalid"), "\(name): \(output)")
             if name == "DSDT" {
-                for text in ["\"PNP0A08\"", "\"PNP0501\"", "\"PNP0303\"", "\"ACPI0007\"", "Name (\\_S5, Package", "WordBusNumber"] {
+                for text in [
+                    "\"PNP0A08\"", "\"PNP0501\"", "\"PNP0303\"", "\"ACPI0007\"", "Name (\\_S5, Package",
+                    "WordBusNumber",
+                ] {
                     #expect(output.contains(text), "\(text) is not in \(output)")
                 }
                 let compiled = Samples.shell("cd \(directory) && iasl DSDT.dsl")

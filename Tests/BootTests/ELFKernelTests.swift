@@ -79,7 +79,8 @@ struct ELFKernelTests {
     }
 
     @Test(arguments: [
-        [UInt32(0), 0, 0, 0, 0], [.max, 0, 0, 0, 0], [0x10_0040, 0x10_0000, 1, 0, 0], [0x10_0040, 0x10_0000, .max, 0, 0],
+        [UInt32(0), 0, 0, 0, 0], [.max, 0, 0, 0, 0], [0x10_0040, 0x10_0000, 1, 0, 0],
+        [0x10_0040, 0x10_0000, .max, 0, 0],
         [0x40, 0, 0, 0, 0], [0x10_0040, 0x10_0000, 0, 1, 0], [0x10_0040, 0x10_0000, 0, 0xFFFF_FFFF, 0],
     ])
     func `Absurd multiboot addresses are errors and not traps`(words: [UInt32]) throws {
@@ -127,7 +128,8 @@ struct ELFKernelTests {
         let note = 64 + 56
         let changes: [(Int, UInt64, Int)] = [
             (56, 0xFFFF, 2), (32, .max, 8), (32, .max - 8, 8), (54, 1, 2),
-            (first + 8, .max, 8), (first + 32, .max, 8), (first + 40, 1, 8), (first + 40, .max, 8), (first + 40, 1 << 40, 8),
+            (first + 8, .max, 8), (first + 32, .max, 8), (first + 40, 1, 8), (first + 40, .max, 8),
+            (first + 40, 1 << 40, 8),
             (first + 24, 0, 8), (first + 24, .max, 8), (first + 24, 0xA0000, 8), (first + 24, 0x2000, 8),
             (note + 8, .max, 8), (note + 32, .max, 8),
         ]

@@ -10,7 +10,9 @@ struct HostFileTests {
         Samples.write([], to: directory + "/empty")
         Samples.write([1, 2, 3], to: directory + "/three")
         func message(_ path: String, limit: Int = 100) -> String {
-            do throws(BootError) { return "read \(try HostFile.read(path, limit: limit).bytes)" } catch { return "\(error)" }
+            do throws(BootError) { return "read \(try HostFile.read(path, limit: limit).bytes)" } catch {
+                return "\(error)"
+            }
         }
         #expect(message(directory + "/none") == "\(directory)/none: no such file")
         #expect(message(directory + "/three/x") == "\(directory)/three/x: no such file")

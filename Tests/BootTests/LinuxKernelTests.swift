@@ -38,7 +38,9 @@ struct LinuxKernelTests {
         file += [UInt8](repeating: 7, count: 1000)
         _ = try LinuxKernel(Samples.file("k", file))
         let error = #expect(throws: BootError.self) { try LinuxKernel(Samples.file("k", file.dropLast())) }
-        #expect(error == .truncated(path: "k", field: "the signature", needed: UInt64(file.count), found: file.count - 1))
+        #expect(
+            error == .truncated(path: "k", field: "the signature", needed: UInt64(file.count), found: file.count - 1)
+        )
     }
 
     @Test func `A wrong magic is named with both values`() {
@@ -49,7 +51,9 @@ struct LinuxKernelTests {
     }
 
     @Test func `A boot protocol before 2.6 is refused`() {
-        let error = #expect(throws: BootError.self) { try LinuxKernel(Samples.file("k", Samples.linux(version: 0x0205))) }
+        let error = #expect(throws: BootError.self) {
+            try LinuxKernel(Samples.file("k", Samples.linux(version: 0x0205)))
+        }
         #expect(error?.description == "k: the boot protocol version is 2.5, 2.6 or later is needed")
     }
 

@@ -69,7 +69,11 @@ struct MachineStateTests {
         let ram = map.regions.filter { !$0.isReadOnly }.map(\.byteCount).reduce(0, +)
         #expect(ram == mebibytes << 20)
         for entry in map.entries where entry.kind == .usable {
-            #expect(map.regions.contains { $0.base.rawValue <= entry.base && entry.end <= $0.base.rawValue + UInt64($0.byteCount) })
+            #expect(
+                map.regions.contains {
+                    $0.base.rawValue <= entry.base && entry.end <= $0.base.rawValue + UInt64($0.byteCount)
+                }
+            )
         }
         #expect(map.firmwareFile.count.isMultiple(of: 20))
     }

@@ -6,7 +6,10 @@ import X86
 /// Files made for the tests, and the Debian files that some tests need.
 enum Samples {
     /// A bzImage of protocol 2.15 with two setup sectors and `kernel` as its protected-mode part.
-    static func linux(kernel: [UInt8] = (0..<4096).map { UInt8(truncatingIfNeeded: $0) }, version: UInt16 = 0x020F) -> [UInt8] {
+    static func linux(
+        kernel: [UInt8] = (0..<4096).map { UInt8(truncatingIfNeeded: $0) },
+        version: UInt16 = 0x020F
+    ) -> [UInt8] {
         var file = [UInt8](repeating: 0, count: 3 * 512)
         file[0x1F1] = 2
         file.put(UInt32((kernel.count + 15) / 16), 0x1F4)
