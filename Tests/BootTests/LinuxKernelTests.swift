@@ -26,6 +26,13 @@ struct LinuxKernelTests {
         }
     }
 
+    @Test func `A kernel may end inside the last paragraph of its size`() throws {
+        let whole = Samples.linux()
+        let kernel = try LinuxKernel(Samples.file("k", whole.dropLast(15)))
+        #expect(kernel.kernelByteCount == 4081)
+        #expect(throws: BootError.self) { try LinuxKernel(Samples.file("k", whole.dropLast(16))) }
+    }
+
     @Test func `A signed kernel cut inside its signature is refused`() throws {
         var file = Samples.linux()
         file.put(Array("MZ".utf8), 0)
