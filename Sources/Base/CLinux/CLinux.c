@@ -2,12 +2,18 @@
 #include "CLinux.h"
 #include <cpuid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <x86intrin.h>
 
 int clinux_memfd_create(const char *name) {
   int result = memfd_create(name, MFD_CLOEXEC);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_punch_hole(int fd, int64_t offset, int64_t length) {
+  int result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
   return result == -1 ? -errno : result;
 }
 

@@ -14,7 +14,7 @@ public final class PCIConfiguration: Sendable {
     }
 
     public let baseAddresses: [PCIBaseAddress]
-    public let pin = PCIInterruptPin()
+    public let pin: PCIInterruptPin
     public let msix: MSIX?
     public let msi: PCIMessageInterrupt?
     private let msixOffset: Int?
@@ -28,7 +28,8 @@ public final class PCIConfiguration: Sendable {
         _ space: PCIConfigurationSpace,
         baseAddresses: [PCIBaseAddress] = [],
         msix: (vectors: MSIX, barRegister: Int, tableOffset: UInt32)? = nil,
-        msi: PCIMessageInterrupt? = nil
+        msi: PCIMessageInterrupt? = nil,
+        pin: PCIInterruptPin = PCIInterruptPin()
     ) {
         var space = space
         for base in baseAddresses { space.add(base) }
@@ -50,6 +51,7 @@ public final class PCIConfiguration: Sendable {
         self.baseAddresses = baseAddresses
         self.msix = msix?.vectors
         self.msi = msi
+        self.pin = pin
         self.space = Mutex(space)
         mappings = Mutex(Mappings(bases: [UInt64?](repeating: nil, count: baseAddresses.count)))
     }

@@ -9,6 +9,9 @@
 /* memfd_create(2) with MFD_CLOEXEC: the descriptor, or -errno. */
 int clinux_memfd_create(const char *name);
 
+/* fallocate(2) with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE: 0, or -errno. */
+int clinux_punch_hole(int fd, int64_t offset, int64_t length);
+
 /* ioctl(2): the result, or -errno. Does not retry on EINTR. */
 int clinux_ioctl(int fd, unsigned long request, uintptr_t argument);
 
