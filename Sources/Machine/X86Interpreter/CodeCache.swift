@@ -159,6 +159,14 @@ final class CodeCache {
         return true
     }
 
+    /// Where the code of `block` lies, or all ones where it straddles pages.
+    func physicalAddress(of block: Block) -> UInt64 {
+        let offset = Int(truncatingIfNeeded: block.key & (1 << 56 &- 1))
+        let region = memory.regions.first { offset >= $0.fileOffset && offset < $0.fileOffset + $0.byteCount }
+        guard block.key != .max, let region else { return .max }
+        return region.base.rawValue &+ UInt64(offset &- region.fileOffset)
+    }
+
     /// Throws away every block. Pages stay marked, which costs a slow write and nothing else.
     func reset() {
         used = 0

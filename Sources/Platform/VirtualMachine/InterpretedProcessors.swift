@@ -18,7 +18,8 @@ final class InterpretedProcessors: ProcessorFactory {
                 model: setup.model,
                 codeCache: try cache(setup.memory),
                 identifier: setup.index,
-                cpuCount: setup.count
+                cpuCount: setup.count,
+                trace: setup.trace
             )
             return Processor(cpu: cpu, state: cpu.state) { cpu.stateChanged() }
         } catch {
