@@ -21,7 +21,6 @@ public final class SerialBackend: SerialOutput {
     public init(_ port: SerialPort, filter: InputFilter? = nil) throws(MachineError) {
         self.filter = filter
         let input: CInt
-        var path: String?
         switch port {
         case .standardIO:
             input = STDIN_FILENO
@@ -39,9 +38,12 @@ public final class SerialBackend: SerialOutput {
             do throws(SystemCallError) { terminal = try PseudoTerminal() } catch {
                 throw .cannotMakePseudoTerminal(cause: error)
             }
-            input = terminal.descriptor
-            path = terminal.path
             output = OutputQueue(descriptor: terminal.descriptor, dropsWhenFull: true)
+            terminalPath = terminal.path
+            let kept = OpenTerminal(terminal)
+            try startThread { [output] in output.run() }
+            try startThread { [self] in read(from: kept.terminal.descriptor) }
+            return
         case .unixSocket(let path):
             let socket: CInt
             do throws(SystemCallError) { socket = try UnixSocket.listen(at: path) } catch {
@@ -54,7 +56,7 @@ public final class SerialBackend: SerialOutput {
             try startThread { [output] in output.run() }
             return
         }
-        terminalPath = path
+        terminalPath = nil
         try startThread { [output] in output.run() }
         if input >= 0 { try startThread { [self] in read(from: input) } }
     }
@@ -104,7 +106,7 @@ public final class SerialBackend: SerialOutput {
     /// Serves one client of a socket after another; what the guest sends meanwhile is lost.
     private func serve(_ socket: CInt) {
         while true {
-            let client = unsafe accept(socket, nil, nil)
+            let client = accept(socket, nil, nil)
             guard client >= 0 else {
                 if errno == EINTR || errno == ECONNABORTED { continue }
                 return
@@ -135,6 +137,12 @@ extension UART16550A: SerialInput {
 
 extension VirtioConsole: SerialInput {
     func take(_ bytes: [UInt8]) -> Int { receive(bytes) }
+}
+
+/// Keeps a pseudo-terminal open for the thread that reads from it.
+private final class OpenTerminal: Sendable {
+    let terminal: PseudoTerminal
+    init(_ terminal: consuming PseudoTerminal) { self.terminal = terminal }
 }
 
 /// Output that nobody hears.
