@@ -49,12 +49,11 @@ extension Core {
         setFlags(low, carry: false, overflow: false)
     }
 
-    /// AAD: OF AF CF, undefined, are cleared.
+    /// AAD: OF AF CF, undefined, are those of the addition that it ends with.
     @inline(never)
     func executeAdjustBeforeDivide(_ i: Instruction) {
         let base = UInt8(truncatingIfNeeded: i.pointee.immediate)
-        let result = al &+ UInt8(truncatingIfNeeded: state.rax >> 8) &* base
-        setRegister(0, UInt16(result))
-        setFlags(result, carry: false, overflow: false)
+        let product = UInt8(truncatingIfNeeded: state.rax >> 8) &* base
+        setRegister(0, UInt16(add(al, product)))
     }
 }
