@@ -45,7 +45,12 @@ let package = Package(
         layer("Machine", "X86Decoder", ["X86"], engine),
         layer("Machine", "Engine", ["GuestMemory"]),
         layer("Machine", "HostCode", ["SystemCalls", "X86"], engine),
-        layer("Machine", "X86Interpreter", ["Engine", "GuestMemory", "HostCode", "X86", "X86Decoder"], engine),
+        layer(
+            "Machine",
+            "X86Interpreter",
+            ["CLinux", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder"],
+            engine
+        ),
         // Devices
         layer("Devices", "DeviceModel", ["GuestMemory"]),
         layer("Devices", "InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),

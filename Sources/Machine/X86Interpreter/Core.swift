@@ -22,22 +22,30 @@ struct Core {
         // SAFETY: `Services` is kept alive by the `Interpreter` that owns both.
         raw.load(fromByteOffset: Layout.services, as: Unmanaged<Services>.self)._withUnsafeGuaranteedRef { $0 }
     }
+
+    /// RIP of the running instruction.
+    @inline(__always) var instructionRIP: UInt64 { state[field: Layout.instructionRIP] }
+
+    /// Makes the run loop leave the block after the running instruction: for what changes mode, paging, privilege, interrupt
+    /// flags or code, and for posted writes to devices.
+    @inline(__always)
+    func leaveBlock() { state[field: Layout.blockEnd] = 0 }
 }
 
 /// Where the interpreter's own fields lie in its block, in bytes.
 enum Layout {
     static let services = 0x800
-    /// The pointer after the last instruction of the running block; set to the current one to leave the block early.
+    /// The address after the last instruction of the running block; 0 makes the run loop leave it after the running instruction.
     static let blockEnd = 0x808
-    /// The base of the software TLB of the current privilege (user, supervisor, supervisor with AC).
+    /// The address of the software TLB of the current privilege, see ``TLB``.
     static let tlb = 0x810
-    /// RIP of the running instruction.
     static let instructionRIP = 0x818
-    /// Bytes of scratch for vector operands, 64-byte aligned.
+    /// The four page-directory-pointer entries that PAE paging loads with CR3 (SDM 3A §4.4.1).
+    static let pdptes = 0x820
+    /// Sixteen bytes for an instruction that straddles two pages.
+    static let fetchBytes = 0x880
+    /// 256 bytes of scratch for vector operands, 64-byte aligned.
     static let scratch = 0x900
     static let tlbTables = 0x1000
-    static let tlbEntries = 1024
-    static let tlbEntryByteCount = 32
-    static let tlbTableByteCount = tlbEntries * tlbEntryByteCount
-    static let byteCount = tlbTables + 3 * tlbTableByteCount
+    static let byteCount = tlbTables + TLB.tableCount * TLB.tableByteCount
 }

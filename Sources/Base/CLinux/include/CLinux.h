@@ -18,4 +18,9 @@ uint64_t clinux_rdtsc(void);
 /* The host's CPUID leaf: EAX, EBX, ECX, EDX into result[0...3]. */
 void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]);
 
+/* One word shared between threads: sequentially consistent OR, AND and load. */
+static inline void clinux_atomic_or(uint32_t *word, uint32_t bits) { __atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST); }
+static inline void clinux_atomic_and(uint32_t *word, uint32_t bits) { __atomic_fetch_and(word, bits, __ATOMIC_SEQ_CST); }
+static inline uint32_t clinux_atomic_load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+
 #endif

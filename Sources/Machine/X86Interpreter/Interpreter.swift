@@ -1,0 +1,194 @@
+internal import CLinux
+public import Engine
+public import GuestMemory
+import SystemCalls
+import Synchronization
+public import X86
+import X86Decoder
+
+/// One vCPU that is interpreted: exact, and the oracle for the faster engines.
+///
+/// Owned by one thread at a time, but for ``interrupt()`` and ``signal(_:)``. vCPUs that share a ``InterpreterCodeCache`` take
+/// turns on one thread.
+public final class Interpreter: VirtualCPU, @unchecked Sendable {
+    // SAFETY: everything but `mailbox` and the pending-events word is touched only by the thread that runs the vCPU.
+    private let block: HostMapping
+    let core: Core
+    let services: Services
+    private let mailbox = Mutex(Mailbox())
+
+    /// Events that carry more than a bit.
+    private struct Mailbox {
+        var startUpVector: UInt8 = 0
+    }
+
+    /// Bits of the pending-events word.
+    enum Pending {
+        static let kick: UInt32 = 1
+        static let interrupt: UInt32 = 2
+        static let nonMaskable: UInt32 = 4
+        static let initialize: UInt32 = 8
+        static let startUp: UInt32 = 16
+    }
+
+    /// How many instructions one ``run()`` executes at most before it lets the next vCPU have its turn.
+    public var sliceInstructionCount: UInt64 = 200_000
+
+    /// Makes a vCPU in its reset state; `identifier` is its APIC id, and number 0 is the bootstrap processor.
+    public init(
+        memory: GuestMemory,
+        controller: any InterruptController,
+        clock: any MachineClock,
+        model: CPUModel,
+        codeCache: InterpreterCodeCache,
+        identifier: Int,
+        cpuCount: Int
+    ) throws(SystemCallError) {
+        block = try HostMapping(anonymous: Layout.byteCount)
+        core = Core(raw: block.base)
+        services = Services(
+            memory: memory,
+            controller: controller,
+            clock: clock,
+            model: model,
+            codeCache: codeCache.cache,
+            vectorStubs: codeCache.stubs,
+            identifier: identifier,
+            cpuCount: cpuCount
+        )
+        block.base.storeBytes(of: Unmanaged.passUnretained(services), toByteOffset: Layout.services, as: Unmanaged<Services>.self)
+        codeCache.cache.cores.append(core)
+        core.resetRegisters()
+        core.state.activity = identifier == 0 ? .active : .waitForStartUp
+    }
+
+    /// The vCPU's state; to be touched only while ``run()`` is not running.
+    public var state: CPUState { core.state }
+
+    /// To be called after ``state`` was changed from outside.
+    public func stateChanged() {
+        core.state.updateMode()
+        core.selectTLB()
+        core.flushTLB()
+    }
+
+    private var pending: UnsafeMutablePointer<UInt32> {
+        // SAFETY: the word is only ever accessed as an atomic 32-bit integer.
+        (block.base + CPUState.pendingEventsOffset).assumingMemoryBound(to: UInt32.self)
+    }
+
+    public func interrupt() { clinux_atomic_or(pending, Pending.kick) }
+
+    public func signal(_ event: VirtualCPUEvent) {
+        switch event {
+        case .interruptPending: clinux_atomic_or(pending, Pending.interrupt)
+        case .nonMaskableInterrupt: clinux_atomic_or(pending, Pending.nonMaskable)
+        case .initialize: clinux_atomic_or(pending, Pending.initialize)
+        case .startUp(let vector):
+            mailbox.withLock { $0.startUpVector = vector }
+            clinux_atomic_or(pending, Pending.startUp)
+        }
+    }
+
+    public var isRunnable: Bool {
+        let events = clinux_atomic_load(pending)
+        switch core.state.activity {
+        case .active: return true
+        case .shutdown: return events & Pending.initialize != 0
+        case .waitForStartUp: return events & (Pending.startUp | Pending.initialize) != 0
+        case .halted:
+            if events & ~(Pending.interrupt | Pending.startUp) != 0 { return true }
+            return events & Pending.interrupt != 0 && services.controller.hasDeliverableInterrupt
+                && core.state.systemFlags & RFlags.interruptEnable != 0
+        }
+    }
+
+    public func completeRead(with value: UInt64) { services.addAnswer(value) }
+
+    public var counters: [(name: String, value: UInt64)] {
+        let c = services.counters
+        return [
+            ("instructions", core.state.instructionCount),
+            ("blocks decoded", c.blocksDecoded),
+            ("instructions decoded", c.instructionsDecoded),
+            ("blocks entered", c.blocksEntered),
+            ("page walks", c.pageWalks),
+            ("tlb flushes", c.tlbFlushes),
+            ("code invalidations", services.codeCache.invalidations),
+            ("code cache resets", services.codeCache.resets),
+            ("straddling instructions", c.straddlingInstructions),
+            ("exceptions", c.exceptions),
+            ("interrupts", c.interrupts),
+        ]
+    }
+
+    public func run() throws(VirtualCPUError) -> VMExit {
+        let s = core.state
+        let end = s.instructionCount &+ sliceInstructionCount
+        while true {
+            if let write = services.takePosted() { return write }
+            if s[dword: CPUState.pendingEventsOffset] != 0, let exit = takeEvents() { return exit }
+            switch s.activity {
+            case .active: break
+            case .halted, .waitForStartUp: return .halted
+            case .shutdown: return .shutdown
+            }
+            if s.instructionCount >= end { return .interrupted }
+            core.runBlocks(until: end)
+            if let read = services.takeNeededRead() { return read }
+        }
+    }
+
+    /// Acts on pending events in the order of SDM 3A §6.9.
+    ///
+    /// - Returns: an exit, if the events ask for one.
+    private func takeEvents() -> VMExit? {
+        let s = core.state
+        let events = clinux_atomic_load(pending)
+        if events & Pending.kick != 0 {
+            clinux_atomic_and(pending, ~Pending.kick)
+            return .interrupted
+        }
+        if events & Pending.initialize != 0 {
+            clinux_atomic_and(pending, ~(Pending.initialize | Pending.startUp))
+            core.initializeRegisters()
+            s.activity = services.identifier == 0 ? .active : .waitForStartUp
+            return nil
+        }
+        if events & Pending.startUp != 0 {
+            clinux_atomic_and(pending, ~Pending.startUp)
+            guard s.activity == .waitForStartUp else { return nil }
+            core.startUp(vector: mailbox.withLock { $0.startUpVector })
+            return nil
+        }
+        // Nothing else reaches a vCPU that waits for INIT or a start-up.
+        guard s.activity == .active || s.activity == .halted, s.interruptShadow == 0, !services.hasAnswers else { return nil }
+        if events & Pending.nonMaskable != 0, !core.nonMaskableBlocked {
+            clinux_atomic_and(pending, ~Pending.nonMaskable)
+            s.activity = .active
+            core.deliverInterrupt(vector: ExceptionVector.nmi, kind: .nonMaskable)
+            return nil
+        }
+        guard events & Pending.interrupt != 0, s.systemFlags & RFlags.interruptEnable != 0 else { return nil }
+        clinux_atomic_and(pending, ~Pending.interrupt)
+        if let vector = services.controller.acknowledge() {
+            if services.controller.hasDeliverableInterrupt { clinux_atomic_or(pending, Pending.interrupt) }
+            s.activity = .active
+            services.counters.interrupts &+= 1
+            core.deliverInterrupt(vector: vector, kind: .external)
+        }
+        return nil
+    }
+}
+
+/// Decoded code and host stubs that the vCPUs of one machine share.
+public final class InterpreterCodeCache: @unchecked Sendable {
+    // SAFETY: used only by the one thread that runs the machine's vCPUs in turn.
+    let cache: CodeCache
+    let stubs: VectorStubs
+
+    public init(memory: GuestMemory) throws(SystemCallError) {
+        cache = try CodeCache(memory: memory)
+        stubs = try VectorStubs()
+    }
+}

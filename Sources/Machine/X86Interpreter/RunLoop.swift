@@ -1,0 +1,77 @@
+import X86
+import X86Decoder
+
+extension Core {
+    /// Runs blocks until an event is pending, the engine has to be left, or `end` instructions have been executed.
+    func runBlocks(until end: UInt64) {
+        let s = state
+        // With interrupts off a pending interrupt must not stop the loop; whatever changes that leaves the block.
+        var wanted = UInt32.max
+        if s.systemFlags & RFlags.interruptEnable == 0 || s.interruptShadow != 0 { wanted &= ~Interpreter.Pending.interrupt }
+        if nonMaskableBlocked { wanted &= ~Interpreter.Pending.nonMaskable }
+        let stepping =
+            s.interruptShadow != 0 || services.hasAnswers || s.systemFlags & (RFlags.tf | RFlags.rf) != 0
+            || s.debugRegister(7) & 0xFF != 0
+        if stepping { return step() }
+        do throws(Fault) {
+            repeat {
+                let block = try block(at: s.rip)
+                services.counters.blocksEntered &+= 1
+                guard runBlock(block, count: block.count) else { return }
+            } while s[dword: CPUState.pendingEventsOffset] & wanted == 0 && s.instructionCount < end
+        } catch {
+            raise(error)
+        }
+    }
+
+    /// Runs exactly one instruction, with the debug exceptions and the end of an interrupt shadow around it.
+    @inline(never)
+    private func step() {
+        let s = state
+        let shadow = s.interruptShadow
+        let wasTracing = s.systemFlags & RFlags.tf != 0
+        let resumes = s.systemFlags & RFlags.rf != 0
+        if !resumes, shadow != 2, instructionBreakpoint(at: s.rip) {
+            return raise(.exception(ExceptionVector.debug))
+        }
+        do throws(Fault) {
+            let block = try block(at: s.rip)
+            s.interruptShadow = 0
+            if resumes { s.systemFlags &= ~RFlags.rf }
+            let before = s.instructionCount
+            _ = runBlock(block, count: 1)
+            // Not finished: it faulted, or waits for a device.
+            guard s.instructionCount != before else {
+                if services.neededRead != nil {
+                    s.interruptShadow = shadow
+                    if resumes { s.systemFlags |= RFlags.rf }
+                }
+                return
+            }
+            services.forgetAnswers()
+            if let trap = debugTrapAfterInstruction(wasTracing: wasTracing) { raise(trap) }
+        } catch {
+            raise(error)
+        }
+    }
+
+    /// Delivers a fault of the instruction at RIP.
+    @inline(never)
+    func raise(_ fault: Fault) {
+        guard fault.kind != .exit else { return }
+        services.forgetAnswers()
+        services.counters.exceptions &+= 1
+        deliver(fault)
+    }
+
+    /// Takes back the effects of a started instruction and raises its fault.
+    @inline(never)
+    func fail(_ i: Instruction, at rip: UInt64, _ fault: Fault) {
+        state.rip = rip
+        var fault = fault
+        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.mode == .long64 {
+            fault = .stack()
+        }
+        raise(fault)
+    }
+}
