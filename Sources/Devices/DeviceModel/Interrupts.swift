@@ -16,6 +16,20 @@ public struct InterruptLine: Sendable {
         setLevel(true)
         setLevel(false)
     }
+
+    /// Brings the wire to the level that the device's state asks for.
+    ///
+    /// Call it after a change, without the device's lock. When several threads change the state at once, the last level set
+    /// is that of the last change: each looks again after it has set the wire.
+    public func follow(_ level: () -> Bool) {
+        var wanted = level()
+        while true {
+            setLevel(wanted)
+            let current = level()
+            if current == wanted { return }
+            wanted = current
+        }
+    }
 }
 
 /// A message-signalled interrupt: the write that a device makes (SDM 3A §10.11; PCI 3.0 §6.8).

@@ -5,6 +5,22 @@ public protocol DeviceTimer: AnyObject, Sendable {
     func arm(at deadline: UInt64?)
 }
 
+extension DeviceTimer {
+    /// Arms the timer for the deadline that the device's state asks for.
+    ///
+    /// Call it after a change, without the device's lock. When several threads change the state at once, the deadline of the last
+    /// change wins: each looks again after it has armed the timer.
+    public func follow(_ deadline: () -> UInt64?) {
+        var wanted = deadline()
+        while true {
+            arm(at: wanted)
+            let current = deadline()
+            if current == wanted { return }
+            wanted = current
+        }
+    }
+}
+
 /// Gives devices the machine's time.
 public protocol TimerService: AnyObject, Sendable {
     /// Nanoseconds since the machine was made; never goes back. Stands still while the machine is paused.

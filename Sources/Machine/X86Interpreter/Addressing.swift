@@ -6,18 +6,23 @@ extension Core {
     @inline(__always)
     func effectiveOffset(_ i: Instruction) -> UInt64 {
         let s = state
-        if i.pointee.addressByteCount == 8, i.pointee.base != 18 {
+        if i.pointee.addressByteCount == 8 {
             let index = s[Int(i.pointee.index)] &<< UInt64(i.pointee.scale)
             return s[Int(i.pointee.base)] &+ index &+ UInt64(bitPattern: Int64(i.pointee.displacement))
         }
         return narrowOffset(i)
     }
 
+    /// The base of an operand whose whole address is the immediate (moffs).
+    static let absoluteBase: UInt8 = 18
+    /// What the block builder makes of a moffs operand's address size of 8, so that the quick test for 8 leaves it out.
+    static let absoluteAddressByteCount: UInt8 = 9
+
     @inline(never)
     private func narrowOffset(_ i: Instruction) -> UInt64 {
         let s = state
-        let mask: UInt64 = i.pointee.addressByteCount == 8 ? .max : i.pointee.addressByteCount == 4 ? 0xFFFF_FFFF : 0xFFFF
-        if i.pointee.base == 18 { return i.pointee.immediate & mask }
+        let mask: UInt64 = i.pointee.addressByteCount > 4 ? .max : i.pointee.addressByteCount == 4 ? 0xFFFF_FFFF : 0xFFFF
+        if i.pointee.base == Core.absoluteBase { return i.pointee.immediate & mask }
         let index = s[Int(i.pointee.index)] &<< UInt64(i.pointee.scale)
         return (s[Int(i.pointee.base)] &+ index &+ UInt64(bitPattern: Int64(i.pointee.displacement))) & mask
     }
@@ -27,14 +32,14 @@ extension Core {
     /// - Throws: #GP or #SS where the segment forbids it (outside 64-bit mode).
     @inline(__always)
     func linearAddress(_ i: Instruction, _ byteCount: Int, write: Bool) throws(Fault) -> UInt64 {
-        if state.mode == .long64 { return effectiveOffset(i) &+ state.effectiveBase(Int(i.pointee.segment)) }
+        if state.isLong64 { return effectiveOffset(i) &+ state.effectiveBase(Int(i.pointee.segment)) }
         return try checkedLinear(Int(i.pointee.segment), effectiveOffset(i), byteCount, write: write)
     }
 
     /// The linear address of `byteCount` bytes at `offset` of `segment` (0...5).
     @inline(__always)
     func segmentLinear(_ segment: Int, _ offset: UInt64, _ byteCount: Int, write: Bool) throws(Fault) -> UInt64 {
-        if state.mode == .long64 { return offset &+ state.effectiveBase(segment) }
+        if state.isLong64 { return offset &+ state.effectiveBase(segment) }
         return try checkedLinear(segment, offset, byteCount, write: write)
     }
 
@@ -59,7 +64,7 @@ extension Core {
     /// Which bits of rSP the stack uses: 64 in 64-bit mode, else 32 or 16 as SS.B says.
     @inline(__always)
     var stackAddressMask: UInt64 {
-        if state.mode == .long64 { return .max }
+        if state.isLong64 { return .max }
         return state[.ss].isBig ? 0xFFFF_FFFF : 0xFFFF
     }
 
@@ -67,7 +72,7 @@ extension Core {
     @inline(__always)
     func setStackPointer(_ value: UInt64) {
         let s = state
-        if s.mode == .long64 {
+        if s.isLong64 {
             s.rsp = value
         } else {
             let mask = stackAddressMask
@@ -80,7 +85,7 @@ extension Core {
     func push<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ value: T) throws(Fault) {
         let s = state
         let size = UInt64(MemoryLayout<T>.size)
-        if s.mode == .long64 {
+        if s.isLong64 {
             let pointer = s.rsp &- size
             do throws(Fault) { try store(value, pointer) } catch { throw stackFault(error) }
             s.rsp = pointer
@@ -96,7 +101,7 @@ extension Core {
     func pop<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type) throws(Fault) -> T {
         let s = state
         let size = UInt64(MemoryLayout<T>.size)
-        if s.mode == .long64 {
+        if s.isLong64 {
             let value: T
             do throws(Fault) { value = try load(T.self, s.rsp) } catch { throw stackFault(error) }
             s.rsp = s.rsp &+ size
@@ -119,7 +124,7 @@ extension Core {
     @inline(__always)
     func branch(to target: UInt64) throws(Fault) {
         let s = state
-        if s.mode == .long64 {
+        if s.isLong64 {
             guard Int64(bitPattern: target << 16) >> 16 == Int64(bitPattern: target) else { throw .generalProtection() }
         } else {
             guard target <= UInt64(s[.cs].limit) else { throw .generalProtection() }

@@ -9,7 +9,7 @@ extension Core {
     @inline(__always)
     func block(at rip: UInt64) throws(Fault) -> Block {
         let s = state
-        let linear = s.mode == .long64 ? rip : (rip &+ s.effectiveBase(1)) & 0xFFFF_FFFF
+        let linear = s.isLong64 ? rip : (rip &+ s.effectiveBase(1)) & 0xFFFF_FFFF
         let entry = tlbEntry(linear)
         if entry.load(fromByteOffset: TLB.fetchTag, as: UInt64.self) == linear & ~0xFFF {
             let host = UInt(linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self))
@@ -96,14 +96,14 @@ extension Core {
     /// How many of `count` bytes from RIP on the code segment's limit leaves.
     private func fetchLimitedCount(_ count: Int) -> Int {
         let s = state
-        guard s.mode != .long64 else { return count }
+        guard !s.isLong64 else { return count }
         let limit = UInt64(s[.cs].limit)
         return s.rip > limit ? 0 : Int(min(UInt64(count), limit &- s.rip &+ 1))
     }
 
     private func checkFetchLimit() throws(Fault) {
         let s = state
-        guard s.mode == .long64 || s.rip <= UInt64(s[.cs].limit) else { throw .generalProtection() }
+        guard s.isLong64 || s.rip <= UInt64(s[.cs].limit) else { throw .generalProtection() }
     }
 
     /// Refuses what the CPU model lacks, and chooses how the instruction is run.
@@ -112,10 +112,16 @@ extension Core {
         if instruction.pointee.operation != .undefined, !services.model.features.contains(row.feature) {
             instruction.pointee.operation = .undefined
         }
-        if instruction.pointee.operation.rawValue >= Operation.firstVector {
+        if instruction.pointee.base == Core.absoluteBase, instruction.pointee.addressByteCount == 8 {
+            instruction.pointee.addressByteCount = Core.absoluteAddressByteCount
+        }
+        if instruction.pointee.operation == .undefined {
+            setQuickHandler(instruction, long: false)
+        } else if instruction.pointee.operation.rawValue >= Operation.firstVector {
+            instruction.pointee.handler = QuickHandler.vector.rawValue
             prepareVector(instruction, bytes: bytes)
-        } else if instruction.pointee.operation != .undefined {
-            setQuickHandler(instruction, long: state.mode == .long64)
+        } else {
+            setQuickHandler(instruction, long: state.isLong64)
         }
     }
 }

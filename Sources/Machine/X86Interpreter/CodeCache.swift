@@ -63,6 +63,10 @@ final class CodeCache {
     /// Every vCPU that shares the cache: a page that becomes code loses its write rights in all their TLBs.
     var cores: [Core] = []
 
+    /// The quick handler chosen for each row and operand form, see `Core.setQuickHandler`.
+    var chosenHandlers = [UInt8](repeating: noHandler, count: OpcodeTable.rowCount * Core.formCount)
+    static let noHandler: UInt8 = 0xFF
+
     private(set) var invalidations: UInt64 = 0
     private(set) var resets: UInt64 = 0
 
@@ -153,6 +157,14 @@ final class CodeCache {
         memory.pageMarks.storeBytes(of: 0, toByteOffset: page, as: UInt8.self)
         invalidations &+= 1
         return true
+    }
+
+    /// Where the code of `block` lies, or all ones where it straddles pages.
+    func physicalAddress(of block: Block) -> UInt64 {
+        let offset = Int(truncatingIfNeeded: block.key & (1 << 56 &- 1))
+        let region = memory.regions.first { offset >= $0.fileOffset && offset < $0.fileOffset + $0.byteCount }
+        guard block.key != .max, let region else { return .max }
+        return region.base.rawValue &+ UInt64(offset &- region.fileOffset)
     }
 
     /// Throws away every block. Pages stay marked, which costs a slow write and nothing else.

@@ -42,6 +42,8 @@ enum Layout {
     static let instructionRIP = 0x818
     /// The four page-directory-pointer entries that PAE paging loads with CR3 (SDM 3A §4.4.1).
     static let pdptes = 0x820
+    /// Non-zero while NMIs are held back.
+    static let nonMaskableBlocked = 0x890
     /// Sixteen bytes for an instruction that straddles two pages.
     static let fetchBytes = 0x880
     /// 256 bytes of scratch for vector operands, 64-byte aligned.

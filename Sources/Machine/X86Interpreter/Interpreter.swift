@@ -1,7 +1,7 @@
 internal import CLinux
 public import Engine
 public import GuestMemory
-import SystemCalls
+public import SystemCalls
 import Synchronization
 public import X86
 import X86Decoder
@@ -42,7 +42,8 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         model: CPUModel,
         codeCache: InterpreterCodeCache,
         identifier: Int,
-        cpuCount: Int
+        cpuCount: Int,
+        trace: (any TraceSink)? = nil
     ) throws(SystemCallError) {
         block = try HostMapping(anonymous: Layout.byteCount)
         core = Core(raw: block.base)
@@ -54,7 +55,8 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             codeCache: codeCache.cache,
             vectorStubs: codeCache.stubs,
             identifier: identifier,
-            cpuCount: cpuCount
+            cpuCount: cpuCount,
+            trace: trace
         )
         block.base.storeBytes(of: Unmanaged.passUnretained(services), toByteOffset: Layout.services, as: Unmanaged<Services>.self)
         codeCache.cache.cores.append(core)
@@ -175,6 +177,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             if services.controller.hasDeliverableInterrupt { clinux_atomic_or(pending, Pending.interrupt) }
             s.activity = .active
             services.counters.interrupts &+= 1
+            services.record(.exceptions) { .interrupt(vector: vector, rip: s.rip) }
             core.deliverInterrupt(vector: vector, kind: .external)
         }
         return nil

@@ -142,7 +142,7 @@ extension Core {
     ) throws(Fault) -> Entry {
         var entry = Entry(address: address, value: loadPhysical64(address), isWide: true)
         guard entry.value & PageBits.present != 0 else { throw pageFault(linear, access, rules, 0) }
-        var reserved = 0xF_FFFF_FFFF_F000 & ~((1 << Core.physicalAddressBits) &- 1)
+        var reserved: UInt64 = 0xF_FFFF_FFFF_F000 & ~((1 << Core.physicalAddressBits) &- 1)
         if state.efer & EFER.noExecuteEnable == 0 { reserved |= PageBits.noExecute }
         let isLarge = entry.value & PageBits.large != 0 && level > 1
         switch level {

@@ -9,6 +9,7 @@ extension Core {
         var wanted = UInt32.max
         if s.systemFlags & RFlags.interruptEnable == 0 || s.interruptShadow != 0 { wanted &= ~Interpreter.Pending.interrupt }
         if nonMaskableBlocked { wanted &= ~Interpreter.Pending.nonMaskable }
+        let isTracingBlocks = services.traced.contains(.blocks)
         let stepping =
             s.interruptShadow != 0 || services.hasAnswers || s.systemFlags & (RFlags.tf | RFlags.rf) != 0
             || s.debugRegister(7) & 0xFF != 0
@@ -17,6 +18,7 @@ extension Core {
             repeat {
                 let block = try block(at: s.rip)
                 services.counters.blocksEntered &+= 1
+                if isTracingBlocks { traceBlock(block) }
                 guard runBlock(block, count: block.count) else { return }
             } while s[dword: CPUState.pendingEventsOffset] & wanted == 0 && s.instructionCount < end
         } catch {
@@ -55,12 +57,26 @@ extension Core {
         }
     }
 
+    @inline(never)
+    private func traceBlock(_ block: Block) {
+        let physical = services.codeCache.physicalAddress(of: block)
+        services.record(.blocks) { .block(rip: state.rip, physical: physical) }
+    }
+
     /// Delivers a fault of the instruction at RIP.
     @inline(never)
     func raise(_ fault: Fault) {
         guard fault.kind != .exit else { return }
         services.forgetAnswers()
         services.counters.exceptions &+= 1
+        services.record(.exceptions) {
+            .exception(
+                vector: fault.vector,
+                errorCode: fault.kind == .exceptionWithCode ? fault.errorCode : nil,
+                rip: state.rip,
+                address: fault.address
+            )
+        }
         deliver(fault)
     }
 
@@ -69,7 +85,7 @@ extension Core {
     func fail(_ i: Instruction, at rip: UInt64, _ fault: Fault) {
         state.rip = rip
         var fault = fault
-        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.mode == .long64 {
+        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.isLong64 {
             fault = .stack()
         }
         raise(fault)

@@ -13,6 +13,9 @@ final class Services {
     /// This vCPU's number, which is its APIC id, and how many there are.
     let identifier: Int
     let cpuCount: Int
+    private let trace: (any TraceSink)?
+    /// What the trace wants to hear of.
+    let traced: TraceEvents
     var msrs = MSRFile()
     var counters = InterpreterCounters()
     var globalPages = GlobalPages()
@@ -38,7 +41,8 @@ final class Services {
         codeCache: CodeCache,
         vectorStubs: VectorStubs,
         identifier: Int,
-        cpuCount: Int
+        cpuCount: Int,
+        trace: (any TraceSink)?
     ) {
         self.memory = memory
         self.controller = controller
@@ -48,6 +52,14 @@ final class Services {
         self.vectorStubs = vectorStubs
         self.identifier = identifier
         self.cpuCount = cpuCount
+        self.trace = trace
+        traced = trace?.events ?? []
+    }
+
+    /// Tells the trace of `record`, if it asked for such `events`.
+    func record(_ events: TraceEvents, _ record: () -> TraceRecord) {
+        guard traced.contains(events) else { return }
+        trace?.record(record(), processor: identifier)
     }
 
     /// Reads `byteCount` bytes of a device at physical address `physical`, bytewise where no device access is that wide.

@@ -53,7 +53,7 @@ extension Core {
 
     /// Outside long mode linear addresses have 32 bits.
     @inline(__always)
-    func wrapLinear(_ linear: UInt64) -> UInt64 { state.mode == .long64 ? linear : linear & 0xFFFF_FFFF }
+    func wrapLinear(_ linear: UInt64) -> UInt64 { state.isLong64 ? linear : linear & 0xFFFF_FFFF }
 
     /// Walks, and enters the page into the TLB.
     private func translate(_ linear: UInt64, _ access: MemoryAccess, _ rules: Int) throws(Fault) -> PageWalk {

@@ -1,4 +1,3 @@
-import ArgumentParser
 import CommandLine
 
-Viv.main()
+Viv.start()

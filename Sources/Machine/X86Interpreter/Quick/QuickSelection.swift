@@ -6,7 +6,41 @@ extension Core {
     ///
     /// - Parameter long: The code is 64-bit: only there the stack and call handlers hold.
     func setQuickHandler(_ i: Instruction, long: Bool) {
-        i.pointee.handler = (quickHandler(i.pointee, long: long) ?? groupHandler(i.pointee.operation)).rawValue
+        let operation = i.pointee.operation
+        // A shift by one then needs no handler of its own.
+        if i.pointee.operands.1.kind == .one { i.pointee.immediate = 1 }
+        let dependsOnValues = operation == .jcc || operation == .shl || operation == .shr || operation == .sar
+        if dependsOnValues || !i.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual]) {
+            i.pointee.handler = (quickHandler(i.pointee, long: long) ?? groupHandler(operation)).rawValue
+            return
+        }
+        // The row, the operands' kinds and the width decide; the choice is made once for each combination.
+        let index = Self.formIndex(i.pointee, long: long)
+        var handler = services.codeCache.chosenHandlers[index]
+        if handler == CodeCache.noHandler {
+            handler = (quickHandler(i.pointee, long: long) ?? groupHandler(operation)).rawValue
+            services.codeCache.chosenHandlers[index] = handler
+        }
+        i.pointee.handler = handler
+    }
+
+    /// A number for what the choice depends on, below ``formCount`` times the number of rows.
+    private static func formIndex(_ i: DecodedInstruction, long: Bool) -> Int {
+        let width = i.operandByteCount.trailingZeroBitCount & 3
+        let form = kindCode(i.operands.0) &* 5 &+ kindCode(i.operands.1)
+        return Int(i.row) &* formCount &+ (form &* 4 &+ width) &* 2 &+ (long ? 1 : 0)
+    }
+
+    static let formCount = 200
+
+    private static func kindCode(_ operand: Operand) -> Int {
+        switch operand.kind {
+        case .general: 0
+        case .memory: 1
+        case .immediate: 2
+        case .none: 3
+        default: 4
+        }
     }
 
     /// The complete function that knows `operation`.
@@ -21,7 +55,7 @@ extension Core {
         switch i.operation {
         case .jcc:
             guard i.operandByteCount == (long ? 8 : 4) else { return nil }
-            return Self.quickNamed("jump" + Self.conditionNames[Int(i.opcode & 15)])
+            return QuickHandler(rawValue: QuickHandler.jumpO.rawValue + (i.opcode & 15))
         case .jmpNear where i.operands.0.kind == .relative: return .jump
         case .jmpNear where long: return i.operands.0.isMemory ? .jumpM : .jumpR
         case .callNear where long && i.operands.0.kind == .relative: return .call
@@ -78,9 +112,14 @@ extension Core {
         if i.operation == .shl || i.operation == .shr || i.operation == .sar {
             let isOne = i.operands.1.kind == .one
             guard i.operands.0.kind == .general, isOne || i.operands.1.kind == .immediate, i.operandByteCount >= 4 else { return nil }
-            let count = isOne ? 1 : i.immediate & (i.operandByteCount == 8 ? 63 : 31)
-            // A count of 0 changes no flags; a shift by one keeps its count nowhere else.
-            guard !isOne, count != 0, count == i.immediate else { return nil }
+            // A count of 0 changes no flags, and counts are cut to the width: the complete function knows.
+            guard i.immediate != 0, i.immediate < UInt64(i.operandByteCount) * 8 else { return nil }
+            let is64 = i.operandByteCount == 8
+            switch i.operation {
+            case .shl: return is64 ? .shlRI64 : .shlRI32
+            case .shr: return is64 ? .shrRI64 : .shrRI32
+            default: return is64 ? .sarRI64 : .sarRI32
+            }
         }
         guard Self.quickOperations.contains(name) else { return nil }
         for kind in [i.operands.0.kind, i.operands.1.kind] {
@@ -101,11 +140,8 @@ extension Core {
         QuickHandler.valuesByName[name].flatMap(QuickHandler.init(rawValue:))
     }
 
-    private static let conditionNames = [
-        "O", "NO", "B", "AE", "E", "NE", "BE", "A", "S", "NS", "P", "NP", "L", "GE", "LE", "G",
-    ]
     private static let quickOperations: Set<String> = [
-        "add", "or", "adc", "sbb", "and", "sub", "xor", "cmp", "test", "inc", "dec", "neg", "not", "shl", "shr", "sar", "cmov",
-        "imul", "lea",
+        "add", "or", "adc", "sbb", "and", "sub", "xor", "cmp", "test", "inc", "dec", "neg", "not", "cmov", "imul",
+        "lea",
     ]
 }

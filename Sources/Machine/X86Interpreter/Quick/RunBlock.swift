@@ -20,7 +20,7 @@ extension Core {
                 i += 1
             } while UInt64(UInt(bitPattern: i)) < s[field: Layout.blockEnd]
             s.instructionCount &+= UInt64(i - first)
-            if s.mode != .long64 { s.rip &= 0xFFFF_FFFF }
+            if !s.isLong64 { s.rip &= 0xFFFF_FFFF }
             return s[field: Layout.blockEnd] != 0
         } catch {
             s.instructionCount &+= UInt64(i - first)
@@ -33,7 +33,8 @@ extension Core {
     @inline(__always)
     private func execute(_ i: Instruction) throws(Fault) {
         let s = state
-        switch QuickHandler(rawValue: i.pointee.handler).unsafelyUnwrapped {
+        // SAFETY: the field holds only raw values of cases, which count up from 0 as the cases do.
+        switch unsafeBitCast(i.pointee.handler, to: QuickHandler.self) {
         case .undefined: throw .invalidOpcode
         case .movRR32: write(i, UInt32.self, source(i, UInt32.self))
         case .movRI32: write(i, UInt32.self, immediate(i, UInt32.self))

@@ -1,0 +1,148 @@
+import Glibc
+
+/// Time from the host's monotonic clock, and one thread that fires timers.
+///
+/// The thread lives until ``stop()`` is called or the service is destroyed. One lock guards the queue and the clock's origin;
+/// handlers run without it.
+public final class HostTimerService: TimerService {
+    private let core: TimerThread
+
+    /// Starts the thread; time starts at 0 and runs.
+    public init() {
+        core = TimerThread()
+        core.start()
+    }
+
+    deinit { core.stop() }
+
+    public var now: UInt64 { core.withLock { core.time() } }
+
+    public func makeTimer(_ handler: @escaping @Sendable () -> Void) -> any DeviceTimer {
+        QueuedTimer(handler: handler) { [weak core] timer, deadline in core?.set(timer, deadline) }
+    }
+
+    /// Lets time stand still; no timer fires until ``resume()``, but one whose handler has already begun.
+    public func pause() { core.pause() }
+    public func resume() { core.resume() }
+    /// Ends the thread; no timer fires any more.
+    public func stop() { core.stop() }
+}
+
+/// What the service and its thread share.
+@safe
+private final class TimerThread: @unchecked Sendable {
+    // SAFETY: every `var` is read and written only between lock() and unlock() of `mutex`; the pointers never change.
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let wakeUp: UnsafeMutablePointer<pthread_cond_t>
+    private var queue = DeadlineQueue()
+    /// The host's time at which the machine's was 0, if it had never paused.
+    private var origin: UInt64
+    private var pausedAt: UInt64?
+    private var isStopped = false
+    /// What the thread sleeps for now, in machine time; 0 while it is awake.
+    private var sleepsUntil: UInt64 = 0
+
+    init() {
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe wakeUp = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(wakeUp, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
+        origin = Self.hostTime()
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(wakeUp)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe wakeUp.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    func start() {
+        var thread = pthread_t()
+        let context = unsafe Unmanaged.passRetained(self)
+        let status = unsafe pthread_create(&thread, nil, { argument in
+            // SAFETY: `argument` is the retained pointer that `start()` passed; this takes that reference over.
+            guard let argument = unsafe argument else { return nil }
+            let thread = unsafe Unmanaged<TimerThread>.fromOpaque(argument).takeRetainedValue()
+            thread.run()
+            return nil
+        }, context.toOpaque())
+        precondition(status == 0, "no thread for timers: \(status)")
+        pthread_detach(thread)
+    }
+
+    func withLock<Result>(_ body: () -> Result) -> Result {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return body()
+    }
+
+    /// The machine's time; the lock is held.
+    func time() -> UInt64 { pausedAt ?? (Self.hostTime() &- origin) }
+
+    func set(_ timer: QueuedTimer, _ deadline: UInt64?) {
+        withLock {
+            queue.set(timer, deadline)
+            if let deadline, deadline < sleepsUntil { unsafe pthread_cond_signal(wakeUp) }
+        }
+    }
+
+    func pause() { withLock { pausedAt = time() } }
+
+    func resume() {
+        withLock {
+            guard let pausedAt else { return }
+            origin = Self.hostTime() &- pausedAt
+            self.pausedAt = nil
+            unsafe pthread_cond_signal(wakeUp)
+        }
+    }
+
+    func stop() {
+        withLock {
+            isStopped = true
+            queue = DeadlineQueue()
+            unsafe pthread_cond_signal(wakeUp)
+        }
+    }
+
+    private func run() {
+        while let timer = nextDue() { timer.fire() }
+    }
+
+    /// Sleeps until a timer is due; nil when the service was stopped.
+    private func nextDue() -> QueuedTimer? {
+        withLock {
+            while !isStopped {
+                guard pausedAt == nil, let earliest = queue.earliest else {
+                    sleepsUntil = pausedAt == nil ? .max : 0
+                    unsafe pthread_cond_wait(wakeUp, mutex)
+                    continue
+                }
+                sleepsUntil = 0
+                if let timer = queue.removeDue(at: time()) { return timer }
+                sleepsUntil = earliest
+                let (hostDeadline, overflow) = origin.addingReportingOverflow(earliest)
+                // A deadline past the clock's range is never reached: sleep a day at a time.
+                let limit = Self.hostTime() &+ 86_400_000_000_000
+                var deadline = Self.timespec(overflow ? limit : min(hostDeadline, limit))
+                unsafe pthread_cond_timedwait(wakeUp, mutex, &deadline)
+            }
+            return nil
+        }
+    }
+
+    private static func hostTime() -> UInt64 {
+        var time = Glibc.timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    private static func timespec(_ nanoseconds: UInt64) -> Glibc.timespec {
+        Glibc.timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    }
+}

@@ -1,0 +1,89 @@
+public import Engine
+public import X86
+
+/// Everything that makes one `pc` machine, as a value.
+public struct MachineConfiguration: Sendable {
+    public var boot: BootSource
+    /// RAM in bytes, a multiple of 4096.
+    public var memoryByteCount: Int
+    public var processorCount: Int
+    public var model: CPUModel
+    public var disks: [DiskConfiguration]
+    /// What COM1 is connected to.
+    public var serial: SerialPort
+    public var clock: ClockKind
+    /// Adds a virtio console, which then carries ``serial`` in COM1's place.
+    public var hasVirtioConsole: Bool
+    /// A guest that resets starts again; otherwise the machine ends.
+    public var restartsOnReset: Bool
+
+    /// The most vCPUs that a machine can have: what 8-bit APIC IDs can name.
+    public static let processorLimit = 64
+
+    public init(
+        boot: BootSource,
+        memoryByteCount: Int,
+        processorCount: Int = 1,
+        model: CPUModel,
+        disks: [DiskConfiguration] = [],
+        serial: SerialPort = .standardIO,
+        clock: ClockKind = .host,
+        hasVirtioConsole: Bool = false,
+        restartsOnReset: Bool = true
+    ) {
+        self.boot = boot
+        self.memoryByteCount = memoryByteCount
+        self.processorCount = processorCount
+        self.model = model
+        self.disks = disks
+        self.serial = serial
+        self.clock = clock
+        self.hasVirtioConsole = hasVirtioConsole
+        self.restartsOnReset = restartsOnReset
+    }
+}
+
+/// A raw image file as a virtio block device.
+public struct DiskConfiguration: Hashable, Sendable {
+    public var path: String
+    public var isReadOnly: Bool
+
+    public init(path: String, isReadOnly: Bool = false) {
+        self.path = path
+        self.isReadOnly = isReadOnly
+    }
+}
+
+/// What a serial port is connected to on the host.
+public enum SerialPort: Hashable, Sendable {
+    /// Standard input and output.
+    case standardIO
+    /// Output to a file, made or cut to nothing; no input.
+    case file(path: String)
+    /// A new pseudo-terminal.
+    case pseudoTerminal
+    /// A listening socket that serves one client at a time.
+    case unixSocket(path: String)
+    /// Nothing: output is lost.
+    case disconnected
+}
+
+/// Where the guest's time comes from.
+public enum ClockKind: Hashable, Sendable {
+    /// The host's monotonic clock.
+    case host
+    /// One nanosecond an executed instruction; idle time is skipped.
+    case instructions
+}
+
+/// What is logged, and where to.
+public struct TraceConfiguration: Hashable, Sendable {
+    public var events: TraceEvents
+    /// A file, made or cut to nothing; nil stands for standard error.
+    public var path: String?
+
+    public init(events: TraceEvents, path: String? = nil) {
+        self.events = events
+        self.path = path
+    }
+}

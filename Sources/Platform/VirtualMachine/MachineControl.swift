@@ -1,0 +1,79 @@
+public import DeviceModel
+public import Engine
+internal import Synchronization
+
+/// Where everybody who is not the engine's thread asks something of it: devices, timers, and the user.
+///
+/// It outlives resets of the machine. Any thread may call; the lock is never held while calling out.
+public final class MachineControl: MachineRequestSink {
+    private struct State {
+        /// Why the engine is to leave its loop; the first one counts.
+        var outcome: MachineOutcome?
+        /// The vCPU that executes now.
+        var running: (any VirtualCPU)?
+    }
+
+    private let state = Mutex(State())
+    private let wakeUp = WakeSignal()
+
+    public init() {}
+
+    public func request(_ request: MachineRequest) {
+        switch request {
+        case .powerOff: end(.powerOff)
+        case .reset: end(.reset)
+        case .exit(let value): end(.exit(value: value))
+        }
+    }
+
+    /// Makes the engine stop with `outcome`, unless it stops for an earlier reason.
+    public func end(_ outcome: MachineOutcome) {
+        let running = state.withLock { state -> (any VirtualCPU)? in
+            if state.outcome == nil { state.outcome = outcome }
+            return state.running
+        }
+        running?.interrupt()
+        wakeUp.notify()
+    }
+
+    /// Whether the engine is to leave its loop.
+    var outcome: MachineOutcome? { state.withLock { $0.outcome } }
+
+    /// Makes room for the next outcome, after a reset was done.
+    func forgetReset() { state.withLock { if $0.outcome == .reset || $0.outcome == .tripleFault { $0.outcome = nil } } }
+
+    func setRunning(_ processor: (any VirtualCPU)?) { state.withLock { $0.running = processor } }
+
+    /// To be called after an event was posted to `processor`: it gets its turn soon.
+    func noteEvent(for processor: any VirtualCPU) {
+        let running = state.withLock { $0.running }
+        if running === processor { return }
+        running?.interrupt()
+        wakeUp.notify()
+    }
+
+    /// Sleeps until anything was noted since the last sleep.
+    func sleep() { wakeUp.wait() }
+}
+
+/// A vCPU as its interrupt controller sees it: events go on to the vCPU, and the engine's thread learns of them.
+final class ProcessorPort: VirtualCPU {
+    private let processor: any VirtualCPU
+    private let control: MachineControl
+
+    init(_ processor: any VirtualCPU, control: MachineControl) {
+        self.processor = processor
+        self.control = control
+    }
+
+    func signal(_ event: VirtualCPUEvent) {
+        processor.signal(event)
+        control.noteEvent(for: processor)
+    }
+
+    func run() throws(VirtualCPUError) -> VMExit { try processor.run() }
+    func completeRead(with value: UInt64) { processor.completeRead(with: value) }
+    func interrupt() { processor.interrupt() }
+    var isRunnable: Bool { processor.isRunnable }
+    var counters: [(name: String, value: UInt64)] { processor.counters }
+}

@@ -1,0 +1,39 @@
+public import Boot
+public import DeviceModel
+public import DiskImage
+public import Engine
+public import GuestMemory
+public import PCI
+public import SystemCalls
+
+/// Why a machine cannot be made or cannot go on; the message names the file or the part.
+public enum MachineError: Error, Sendable {
+    case boot(BootError)
+    case memory(GuestMemoryError)
+    case disk(DiskImageError)
+    case bus(BusError)
+    case pci(PCIError)
+    /// A file or socket of the host's could not be opened.
+    case cannotOpen(path: String, cause: SystemCallError)
+    case cannotMakePseudoTerminal(cause: SystemCallError)
+    case badProcessorCount(Int)
+    case processor(index: Int, VirtualCPUError)
+}
+
+extension MachineError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .boot(let error): "\(error)"
+        case .memory(let error): "\(error)"
+        case .disk(let error): "\(error)"
+        case .bus(let error): "\(error)"
+        case .pci(let error): "\(error)"
+        case .cannotOpen(let path, let cause): "\(path): cannot be opened: \(cause)"
+        case .cannotMakePseudoTerminal(let cause): "cannot make a pseudo-terminal: \(cause)"
+        case .badProcessorCount(let count):
+            "a machine cannot have \(count) processors: 1 to \(MachineConfiguration.processorLimit) are possible"
+        case .processor(let index, .unsupported(let reason, let instruction)):
+            "processor \(index) cannot go on at 0x\(String(instruction, radix: 16)): \(reason)"
+        }
+    }
+}

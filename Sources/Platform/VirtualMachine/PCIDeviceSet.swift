@@ -1,0 +1,92 @@
+internal import DeviceModel
+internal import DiskImage
+internal import GuestMemory
+internal import InterruptControllers
+internal import LegacyDevices
+internal import PCI
+internal import Virtio
+internal import VirtioBlock
+internal import VirtioEntropy
+
+/// Bus 0 of a machine: bridges, the entropy device, and a block device for each disk.
+struct PCIDeviceSet {
+    let bus: PCIBus
+    let configurationPorts: any BusDevice
+    /// The slots of the disks, in the order of the configuration.
+    let diskSlots: [Int]
+
+    private static let entropySlot = 1
+    private static let firstDiskSlot = 2
+
+    init(
+        _ parts: MachineParts,
+        messages: any MSISink,
+        ports: Bus,
+        memoryBus: Bus,
+        powerManagement: ACPIPowerManagement
+    ) throws(MachineError) {
+        let hasFirmware = parts.configuration.boot.isFirmware
+        let space = BusAddressSpace(ports: ports, memory: memoryBus)
+        let placement = PowerManagementPorts(powerManagement, on: ports)
+        let bridge = LPCBridge(powerManagementBase: hasFirmware ? nil : PCAddresses.powerManagement) { base in
+            placement.place(at: base)
+        }
+        if !hasFirmware { placement.place(at: PCAddresses.powerManagement) }
+        bus = PCIBus(
+            addressSpace: space,
+            interruptLines: (0..<PCIBus.lineCount).map { Self.line($0, parts.router, bridge) },
+            messages: messages
+        )
+        configurationPorts = PCIConfigurationPorts(bus)
+        let hostBridge = PCIHostBridge(
+            window: PCIExpressWindow(bus),
+            in: space,
+            windowBase: hasFirmware ? nil : PCAddresses.configurationWindow
+        )
+        var slots: [Int] = []
+        do throws(PCIError) {
+            try bus.add(hostBridge, at: PCIHostBridge.location)
+            try bus.add(bridge, at: LPCBridge.location)
+            try bus.add(
+                VirtioPCITransport(VirtioEntropy(), memory: parts.memory),
+                at: PCILocation(slot: Self.entropySlot)
+            )
+        } catch {
+            throw .pci(error)
+        }
+        for (index, disk) in parts.configuration.disks.enumerated() {
+            let image: RawImage
+            do throws(DiskImageError) { image = try RawImage(path: disk.path, isReadOnly: disk.isReadOnly) } catch {
+                throw .disk(error)
+            }
+            let slot = Self.firstDiskSlot + index
+            let transport = VirtioPCITransport(VirtioBlock(image, serial: "disk\(index)"), memory: parts.memory)
+            do throws(PCIError) { try bus.add(transport, at: PCILocation(slot: slot)) } catch { throw .pci(error) }
+            slots.append(slot)
+        }
+        diskSlots = slots
+        if !hasFirmware {
+            do throws(PCIError) {
+                try bus.assignResources(memoryWindow: PCAddresses.pciMemory, portWindow: PCAddresses.pciPorts)
+            } catch {
+                throw .pci(error)
+            }
+        }
+    }
+
+    /// One of the eight lines that PCI interrupt pins share: a pin of the I/O APIC, and the 8259 input that the bridge routes it to.
+    private static func line(_ number: Int, _ router: InterruptRouter, _ bridge: LPCBridge) -> InterruptLine {
+        let direct = router.line(globalSystemInterrupt: PCIBus.firstGSI + number)
+        let routed = (0..<16).map { router.line($0) }
+        return InterruptLine { level in
+            direct.set(level)
+            if let irq = bridge.interruptRoute(ofLine: number) { routed[Int(irq)].set(level) }
+        }
+    }
+
+    /// Ends the devices' threads.
+    func stop() {
+        bus.reset()
+        bus.detach()
+    }
+}

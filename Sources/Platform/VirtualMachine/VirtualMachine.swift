@@ -1,0 +1,63 @@
+public import Telemetry
+
+/// A machine from its start to its end, over any number of resets.
+///
+/// ``run()`` takes the calling thread; ``MachineControl/end(_:)`` stops it from any other.
+public final class VirtualMachine {
+    private let configuration: MachineConfiguration
+    private let serial: SerialBackend
+    private let control: MachineControl
+    private let trace: MachineTrace?
+    private let factory: any ProcessorFactory
+    private var machine: PCMachine
+    private var runner: MachineRunner
+
+    /// Makes the machine ready to run: files are checked and loaded.
+    ///
+    /// - Parameter serial: What the guest's first serial port talks to.
+    public convenience init(
+        _ configuration: MachineConfiguration,
+        serial: SerialBackend,
+        control: MachineControl,
+        trace: MachineTrace? = nil
+    ) throws(MachineError) {
+        try self.init(configuration, serial: serial, control: control, trace: trace, factory: InterpretedProcessors())
+    }
+
+    /// The same with an engine of the caller's.
+    public init(
+        _ configuration: MachineConfiguration,
+        serial: SerialBackend,
+        control: MachineControl,
+        trace: MachineTrace? = nil,
+        factory: any ProcessorFactory
+    ) throws(MachineError) {
+        self.configuration = configuration
+        self.serial = serial
+        self.control = control
+        self.trace = trace
+        self.factory = factory
+        machine = try PCMachine(configuration, serial: serial, control: control, trace: trace, factory: factory)
+        runner = machine.makeRunner()
+    }
+
+    /// Runs the guest until it ends, or resets where it is not to start again.
+    public func run() throws(MachineError) -> MachineOutcome {
+        defer {
+            machine.stop()
+            serial.drain()
+            trace?.flush()
+        }
+        while true {
+            let outcome = try runner.run()
+            guard configuration.restartsOnReset, outcome == .reset || outcome == .tripleFault else { return outcome }
+            machine.stop()
+            machine = try PCMachine(configuration, serial: serial, control: control, trace: trace, factory: factory)
+            runner = machine.makeRunner()
+            control.forgetReset()
+        }
+    }
+
+    /// The counters of `--stats`, of the last power cycle.
+    public var reports: [CounterReport] { runner.reports }
+}

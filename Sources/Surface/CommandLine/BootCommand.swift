@@ -1,0 +1,236 @@
+public import ArgumentParser
+internal import Boot
+internal import Glibc
+internal import VirtualMachine
+internal import X86
+
+/// `viv boot`: one machine from kernel or firmware to its end.
+public struct BootCommand: ParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "boot",
+        abstract: "Start a kernel, or firmware with disks, on an emulated PC.",
+        discussion: """
+            The machine is a PC with local and I/O APICs, PCI Express, virtio devices and an ACPI description of itself. Its
+            kernel may be a Linux bzImage, an ELF file with a PVH note, or a multiboot kernel.
+
+            THE TERMINAL
+              With --serial stdio and a terminal on standard input, every key goes to the guest, but for:
+                Ctrl-]          end the machine
+                Ctrl-A x        end the machine
+                Ctrl-A a        send one Ctrl-A to the guest
+              Without a terminal, standard input is sent to the guest's serial port up to its end.
+
+            EXAMPLES
+              A kernel, an initramfs and a shell on this terminal:
+                viv boot --kernel vmlinuz --initrd initrd.img --append console=ttyS0
+
+              The same with Debian's busybox as the whole system, or to run one command there:
+                viv boot --kernel vmlinuz --busybox /bin/busybox
+                viv boot --kernel vmlinuz --busybox /bin/busybox --command 'uname -a' --append quiet
+
+              Two processors, 2 GiB and two disks, one of which is not written to:
+                viv boot --kernel vmlinuz --append 'root=/dev/vda1 console=ttyS0' --cpus 2 \\
+                  --memory 2G --disk root.img --disk data.img,readonly
+
+              A disk that boots by itself, through Debian's SeaBIOS:
+                viv boot --firmware /usr/share/seabios/bios-256k.bin --disk disk.img
+
+              What the guest does with its devices, in a file:
+                viv boot --kernel vmlinuz --trace io,exceptions:guest.log
+
+            EXIT STATUS
+              0      the guest powered off
+              1      a file, a value or the host stood in the way: one line says which
+              2n+1   the guest wrote n to port 0xF4 (isa-debug-exit), modulo 256
+              4      the guest reset, and --no-reboot was given
+              6      the guest ended in a triple fault, and --no-reboot was given
+              8      the user ended the machine by Ctrl-] or Ctrl-A x
+              64     the command line was not understood
+              With --command, the status is that of the guest's command instead of 0 and 2n+1.
+            """
+    )
+
+    @Option(help: ArgumentHelp("The kernel to start.", valueName: "file"))
+    var kernel: String?
+
+    @Option(help: ArgumentHelp("An initial RAM disk or initramfs for the kernel.", valueName: "file"))
+    var initrd: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Make an initramfs of this static busybox: a shell on the serial port.",
+            valueName: "file"
+        )
+    )
+    var busybox: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Run this in the shell of --busybox and end; its exit status becomes that of viv.",
+            valueName: "command"
+        )
+    )
+    var command: String?
+
+    @Option(help: ArgumentHelp("The kernel's command line.", valueName: "words"))
+    var append: String = ""
+
+    @Option(help: ArgumentHelp("A BIOS image to start from, such as SeaBIOS.", valueName: "file"))
+    var firmware: String?
+
+    @Option(help: ArgumentHelp("RAM: a number with K, M, G or T; without, MiB.", valueName: "size"))
+    var memory = ByteCount(bytes: 512 << 20)
+
+    @Option(help: ArgumentHelp("How many processors.", valueName: "count"))
+    var cpus = 1
+
+    @Option(help: ArgumentHelp("The CPU model that the guest sees; 'help' lists them.", valueName: "model"))
+    var cpu = CPUModel.vivariumV3.name
+
+    @Option(
+        help: ArgumentHelp(
+            "A raw image as a virtio disk, written to unless ',readonly' follows. Repeatable.",
+            valueName: "file[,readonly]"
+        )
+    )
+    var disk: [DiskConfiguration] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The first serial port: stdio, none, pty, file:PATH or unix:PATH.",
+            valueName: "port"
+        )
+    )
+    var serial = SerialPort.standardIO
+
+    @Flag(help: "Connect a virtio console (hvc0) to --serial in the serial port's place.")
+    var virtioConsole = false
+
+    @Option(help: "What executes the guest's code; auto takes the fastest there is.")
+    var engine = EngineOption.auto
+
+    @Option(help: "The guest's time: the host's, or one nanosecond an executed instruction, the same in every run.")
+    var clock = ClockOption.host
+
+    @Flag(help: "End when the guest resets or triple-faults, instead of starting again.")
+    var noReboot = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Log these events, separated by commas, to standard error or FILE: exits, exceptions, io, blocks, all.",
+            valueName: "list[:file]"
+        )
+    )
+    var trace: TraceConfiguration?
+
+    @Flag(help: "Print counters to standard error at the end.")
+    var stats = false
+
+    public init() {}
+
+    public func validate() throws {
+        if cpu == "help" { return }
+        if let refusal = engine.refusal { throw ValidationError(refusal) }
+        if kernel == nil, firmware == nil { throw ValidationError("what to start is missing: give --kernel or --firmware") }
+        if firmware != nil, kernel != nil || initrd != nil || !append.isEmpty || busybox != nil {
+            throw ValidationError("--firmware starts the disks: it goes with neither --kernel nor what belongs to it")
+        }
+        if busybox != nil, initrd != nil { throw ValidationError("--busybox makes the initramfs: it does not go with --initrd") }
+        if command != nil, busybox == nil { throw ValidationError("--command needs --busybox") }
+        if CPUModel.named(cpu) == nil {
+            throw ValidationError("there is no CPU model '\(cpu)': see --cpu help")
+        }
+        guard (1...MachineConfiguration.processorLimit).contains(cpus) else {
+            throw ValidationError("--cpus \(cpus): 1 to \(MachineConfiguration.processorLimit) are possible")
+        }
+        guard memory.bytes >= 2 << 20 else { throw ValidationError("--memory \(memory): at least 2M are needed") }
+    }
+
+    public func run() throws {
+        if cpu == "help" { return Self.listModels() }
+        let status: Int32
+        do throws(CommandFailure) { status = try boot() } catch { throw error }
+        Glibc.exit(status)
+    }
+
+    private static func listModels() {
+        let width = CPUModel.all.map(\.name.count).max() ?? 0
+        for model in CPUModel.all {
+            print(model.name + String(repeating: " ", count: width - model.name.count + 2) + model.summary)
+        }
+    }
+
+    private func boot() throws(CommandFailure) -> Int32 {
+        let configuration = try makeConfiguration()
+        let control = MachineControl()
+        let isInteractive = serial == .standardIO && RawTerminal.isTerminal
+        let outcome: MachineOutcome
+        var machine: VirtualMachine
+        do throws(MachineError) {
+            let backend = try SerialBackend(serial, filter: isInteractive ? Self.escapes(control) : nil)
+            if let path = backend.terminalPath { Console.say("viv: the serial port is \(path)") }
+            let log: MachineTrace? = if let trace { try MachineTrace(trace) } else { nil }
+            machine = try VirtualMachine(configuration, serial: backend, control: control, trace: log)
+        } catch {
+            throw CommandFailure(error)
+        }
+        if isInteractive {
+            Console.say("viv: Ctrl-] or Ctrl-A x ends the machine, Ctrl-A a sends Ctrl-A")
+            RawTerminal.enter()
+        }
+        do throws(MachineError) { outcome = try machine.run() } catch {
+            RawTerminal.restore()
+            throw CommandFailure(error)
+        }
+        RawTerminal.restore()
+        if isInteractive, outcome == .quit { Console.say("\nviv: \(outcome)") }
+        if stats {
+            for report in machine.reports { Console.say("\(report)") }
+        }
+        return ExitStatus.status(of: outcome, plain: command != nil)
+    }
+
+    /// Ends the machine where the user types an escape.
+    private static func escapes(_ control: MachineControl) -> SerialBackend.InputFilter {
+        let keys = SharedEscapeFilter()
+        return { typed in
+            let (bytes, quits) = keys.filter(typed)
+            if quits { control.end(.quit) }
+            return bytes
+        }
+    }
+
+    private func makeConfiguration() throws(CommandFailure) -> MachineConfiguration {
+        guard let model = CPUModel.named(cpu) else { throw CommandFailure("there is no CPU model '\(cpu)'") }
+        return MachineConfiguration(
+            boot: try bootSource(),
+            memoryByteCount: memory.bytes,
+            processorCount: cpus,
+            model: model,
+            disks: disk,
+            serial: serial,
+            clock: clock == .host ? .host : .instructions,
+            hasVirtioConsole: virtioConsole,
+            restartsOnReset: !noReboot
+        )
+    }
+
+    private func bootSource() throws(CommandFailure) -> BootSource {
+        do throws(BootError) {
+            if let firmware { return .firmware(try HostFile.read(firmware)) }
+            // The kernel first: where both are missing, it is named.
+            let image = try HostFile.read(kernel ?? "")
+            var ramDisk = try initrd.map { path throws(BootError) in try HostFile.read(path) }
+            if let busybox { ramDisk = try InitramfsCommand.makeImage(busybox: busybox, command: command) }
+            return .kernel(image, initrd: ramDisk, commandLine: commandLine)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
+    /// The words of `--append`; with `--busybox` the console is the serial port unless they name another.
+    private var commandLine: String {
+        guard busybox != nil, !append.contains("console=") else { return append }
+        return append.isEmpty ? "console=ttyS0" : "console=ttyS0 " + append
+    }
+}
