@@ -1,3 +1,4 @@
+import HostCode
 import X86
 
 // SIMD floating-point exceptions (SDM 1 §11.5). A stub runs with every exception masked; where one of those that it raised

@@ -90,12 +90,9 @@ extension Core {
             guard s.cr0 & CR0.taskSwitched == 0 else { throw .deviceNotAvailable }
             try checkPendingX87()
         case .x87:
-            guard s.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 else { throw x87Unavailable() }
+            guard s.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 else { throw .deviceNotAvailable }
         }
     }
-
-    /// FWAIT minds CR0.TS only with CR0.MP, so it makes its own checks.
-    private func x87Unavailable() -> Fault { .deviceNotAvailable }
 
     /// Runs the plan's stub, with its memory operand before or after it.
     @inline(__always)

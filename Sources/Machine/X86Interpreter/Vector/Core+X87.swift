@@ -1,3 +1,4 @@
+import HostCode
 import X86
 import X86Decoder
 

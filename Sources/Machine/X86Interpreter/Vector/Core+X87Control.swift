@@ -7,7 +7,8 @@ extension Core {
         let encoding = plan.pointee.encoding
         switch (encoding.opcode, encoding.isMemory) {
         case (0x9B, _):
-            // FWAIT: checkGate let CR0.EM and TS through here (SDM 2A "WAIT").
+            let both = CR0.monitorCoprocessor | CR0.taskSwitched
+            guard state.cr0 & both != both else { throw .deviceNotAvailable }
             try checkPendingX87()
         case (0xDB, _):
             switch encoding.modRM {
@@ -111,9 +112,9 @@ extension Core {
                 put(6, (data >> 16 & 15) << 12)
             } else {
                 put(3, instruction & 0xFFFF | fill)
-                put(4, instruction >> 16 << 12 | opcode)
+                put(4, (instruction >> 16) << 12 | opcode)
                 put(5, data & 0xFFFF | fill)
-                put(6, data >> 16 << 12)
+                put(6, (data >> 16) << 12)
             }
         } else {
             put(3, instruction)
@@ -136,8 +137,8 @@ extension Core {
         let tags = UInt16(truncatingIfNeeded: field(2))
         x87Tags = (0..<8).reduce(0) { $0 | (tags >> UInt16($1 * 2) & 3 == 3 ? 0 : 1 << UInt16($1)) }
         if s.mode.isRealLike {
-            x87InstructionPointer = UInt64(field(3) & 0xFFFF | field(4) >> 12 << 16)
-            x87DataPointer = UInt64(field(5) & 0xFFFF | field(6) >> 12 << 16)
+            x87InstructionPointer = UInt64(field(3) & 0xFFFF | (field(4) >> 12) << 16)
+            x87DataPointer = UInt64(field(5) & 0xFFFF | (field(6) >> 12) << 16)
             x87Opcode = UInt16(field(4) & 0x7FF)
         } else {
             x87InstructionPointer = UInt64(field(3))

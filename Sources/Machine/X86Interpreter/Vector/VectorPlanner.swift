@@ -140,7 +140,7 @@ struct VectorPlanner {
 
     private var gate: VectorPlan.Gate {
         if kind == .extendedState { return encoding.key & 0xFF == 0xAE && encoding.group & 6 == 2 ? encoding.isVEX ? .avx : .sse : .none }
-        if encoding.map == .oneByte { return .x87 }
+        if encoding.map == .oneByte { return encoding.opcode == 0x9B ? .none : .x87 }
         if encoding.isVEX { return .avx }
         if encoding.map == .map0F, encoding.opcode == 0x77 { return .mmx }
         guard usesMMX else { return .sse }
