@@ -26,4 +26,8 @@ static inline void clinux_atomic_or(uint32_t *word, uint32_t bits) { __atomic_fe
 static inline void clinux_atomic_and(uint32_t *word, uint32_t bits) { __atomic_fetch_and(word, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t clinux_atomic_load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
 
+/* posix_openpt(3), grantpt(3), unlockpt(3) and ptsname_r(3), which glibc declares only for X/Open sources: the controlling
+   side's descriptor, closed on exec, and the other side's path; or -errno. */
+int clinux_openpt(char *path, size_t path_size);
+
 #endif

@@ -1,42 +1,6 @@
 internal import Glibc
 internal import SystemCalls
 
-/// The controlling side of a pseudo-terminal (pty(7)) whose other side is raw.
-///
-/// Both sides stay open, so that programs may come and go on the other one.
-struct PseudoTerminal {
-    /// Non-blocking.
-    let descriptor: CInt
-    let path: String
-
-    init() throws(SystemCallError) {
-        let primary = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)
-        guard primary >= 0 else { throw SystemCallError("posix_openpt", errno: errno) }
-        var name = [CChar](repeating: 0, count: 128)
-        guard grantpt(primary) == 0, unlockpt(primary) == 0,
-            unsafe ptsname_r(primary, &name, name.count) == 0
-        else {
-            let cause = errno
-            close(primary)
-            throw SystemCallError("unlockpt", errno: cause)
-        }
-        let path = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let secondary = unsafe open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
-        guard secondary >= 0 else {
-            let cause = errno
-            close(primary)
-            throw SystemCallError("open", errno: cause)
-        }
-        var modes = termios()
-        unsafe tcgetattr(secondary, &modes)
-        unsafe cfmakeraw(&modes)
-        unsafe tcsetattr(secondary, TCSANOW, &modes)
-        _ = fcntl(primary, F_SETFL, fcntl(primary, F_GETFL) | O_NONBLOCK)
-        descriptor = primary
-        self.path = path
-    }
-}
-
 /// A listening stream socket in the file system (unix(7)).
 enum UnixSocket {
     /// Replaces a socket that is left at `path`; any other file there is an error.
