@@ -1,4 +1,5 @@
 import X86
+import X86Decoder
 
 extension Core {
     /// Checks access to a debug register, and resolves the aliases DR4 and DR5.

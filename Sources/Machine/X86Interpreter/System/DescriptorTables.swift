@@ -33,7 +33,8 @@ extension Core {
             return (limit, base)
         }
         let base = UInt64(try load(UInt32.self, second))
-        return (limit, i.pointee.operandByteCount == 2 ? base & 0xFF_FFFF : base)
+        let is16 = (state.mode.codeByteCount == 2) != i.pointee.prefixes.contains(.operandSize)
+        return (limit, is16 ? base & 0xFF_FFFF : base)
     }
 
     /// LLDT.

@@ -1,4 +1,5 @@
 import X86
+import X86Decoder
 
 extension Core {
     /// Checks the code segment of a far return or IRET, and marks it accessed.

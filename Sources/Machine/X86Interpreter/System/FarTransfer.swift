@@ -47,7 +47,8 @@ extension Core {
     /// CALL far (SDM 2A "CALL").
     func farCall(_ i: Instruction) throws(Fault) {
         let s = state
-        let byteCount = Int(i.pointee.operandByteCount)
+        let byteCount =
+            i.pointee.operands.0.kind == .immediate ? Int(i.pointee.operandByteCount) : Int(i.pointee.memoryByteCount) &- 2
         let (offset, selector) = try farTarget(i)
         if s.mode.isRealLike {
             guard offset <= UInt64(s[.cs].limit) else { throw .generalProtection() }

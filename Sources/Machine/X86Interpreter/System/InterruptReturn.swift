@@ -1,4 +1,5 @@
 import X86
+import X86Decoder
 
 extension Core {
     /// IRET, IRETD and IRETQ in every mode.

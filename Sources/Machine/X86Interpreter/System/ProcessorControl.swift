@@ -1,5 +1,6 @@
 import Engine
 import X86
+import X86Decoder
 
 extension Core {
     /// CLI (SDM 2A table 3-8).

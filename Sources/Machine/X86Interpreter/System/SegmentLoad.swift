@@ -1,4 +1,5 @@
 import X86
+import X86Decoder
 
 extension Core {
     /// Loads ES, SS, DS, FS or GS as MOV, POP and the far-pointer loads do.
@@ -90,7 +91,7 @@ extension Core {
 
     /// The far pointer that the memory operand of `i` holds.
     func farPointer(_ i: Instruction) throws(Fault) -> (offset: UInt64, selector: UInt16) {
-        let byteCount = Int(i.pointee.operandByteCount)
+        let byteCount = Int(i.pointee.memoryByteCount) &- 2
         let linear = try linearAddress(i, byteCount &+ 2, write: false)
         let offset = try load(byteCount: byteCount, linear)
         return (offset, try load(UInt16.self, wrapLinear(linear &+ UInt64(byteCount))))

@@ -1,4 +1,5 @@
 import X86
+import X86Decoder
 
 // The flat segments that SYSCALL, SYSRET, SYSENTER and SYSEXIT load without looking at a table.
 private enum FlatSegment {
