@@ -36,6 +36,7 @@ let package = Package(
     targets: [
         // Base
         .target(name: "CLinux", path: "Sources/Base/CLinux"),
+        .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "Telemetry"),
@@ -86,7 +87,7 @@ let package = Package(
             path: "Sources/Surface/viv",
             swiftSettings: safe
         ),
-        layer("Surface", "TestSupport", ["Engine", "GuestMemory", "X86", "X86Decoder", "X86Interpreter", "HostCode"], engine),
+        layer("Surface", "TestSupport", ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"], engine),
         // Tests
         tests("SystemCalls"),
         tests("ByteCoding"),
@@ -95,7 +96,7 @@ let package = Package(
         tests("X86"),
         tests("X86Decoder", ["HostCode", "SystemCalls", "TestSupport", "X86"]),
         tests("Engine", ["GuestMemory"]),
-        tests("HostCode", ["X86"]),
+        tests("HostCode", ["TestSupport", "X86"]),
         tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),

@@ -54,7 +54,9 @@ final class OffsetDevice: BusDevice {
 final class PlainFunction: PCIFunction {
     let configuration: PCIConfiguration
     init(_ configuration: PCIConfiguration) { self.configuration = configuration }
-    func readConfiguration(at offset: Int, width: AccessWidth) -> UInt32 { configuration.read(at: offset, width: width) }
+    func readConfiguration(at offset: Int, width: AccessWidth) -> UInt32 {
+        configuration.read(at: offset, width: width)
+    }
     func writeConfiguration(_ value: UInt32, at offset: Int, width: AccessWidth) {
         configuration.write(value, at: offset, width: width)
     }
@@ -74,7 +76,9 @@ struct FakeMachine {
         ports = PCIConfigurationPorts(bus)
     }
 
-    func address(_ slot: Int, _ register: Int) { ports.write(UInt64(1 << 31 | slot << 11 | register), at: 0, width: .dword) }
+    func address(_ slot: Int, _ register: Int) {
+        ports.write(UInt64(1 << 31 | slot << 11 | register), at: 0, width: .dword)
+    }
 
     /// A read by the ports 0xCF8 and 0xCFC.
     func read(_ slot: Int, _ register: Int, _ width: AccessWidth = .dword) -> UInt64 {

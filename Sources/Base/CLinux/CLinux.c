@@ -2,12 +2,20 @@
 #include "CLinux.h"
 #include <cpuid.h>
 #include <errno.h>
+#include <unistd.h>
+#include <stdlib.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <x86intrin.h>
 
 int clinux_memfd_create(const char *name) {
   int result = memfd_create(name, MFD_CLOEXEC);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_punch_hole(int fd, int64_t offset, int64_t length) {
+  int result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
   return result == -1 ? -errno : result;
 }
 
@@ -20,4 +28,15 @@ uint64_t clinux_rdtsc(void) { return __rdtsc(); }
 
 void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]) {
   __cpuid_count(leaf, subleaf, result[0], result[1], result[2], result[3]);
+}
+
+int clinux_openpt(char *path, size_t path_size) {
+  int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (fd == -1) return -errno;
+  if (grantpt(fd) == -1 || unlockpt(fd) == -1 || ptsname_r(fd, path, path_size) != 0) {
+    int cause = errno;
+    close(fd);
+    return -cause;
+  }
+  return fd;
 }

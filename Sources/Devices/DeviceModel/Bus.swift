@@ -50,7 +50,9 @@ public final class Bus: Sendable {
 
     /// What the device at `address` answers, zero-extended; all ones where nothing is mapped.
     public func read(_ address: UInt64, width: AccessWidth) -> UInt64 {
-        guard let (device, offset, isWhole) = find(address, width) else { return width.mask & splitRead(address, width) }
+        guard let (device, offset, isWhole) = find(address, width) else {
+            return width.mask & splitRead(address, width)
+        }
         return width.mask & (isWhole ? device.read(at: offset, width: width) : splitRead(address, width))
     }
 

@@ -1,4 +1,6 @@
-/// The armed timers of a service. A machine has few, so a scan is quicker than a heap.
+/// The armed timers of a service.
+///
+/// A machine has few, so a scan is quicker than a heap.
 struct DeadlineQueue {
     private var armed: [(timer: QueuedTimer, deadline: UInt64)] = []
 

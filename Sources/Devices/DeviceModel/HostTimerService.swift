@@ -64,13 +64,18 @@ private final class TimerThread: @unchecked Sendable {
     func start() {
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(self)
-        let status = unsafe pthread_create(&thread, nil, { argument in
-            // SAFETY: `argument` is the retained pointer that `start()` passed; this takes that reference over.
-            guard let argument = unsafe argument else { return nil }
-            let thread = unsafe Unmanaged<TimerThread>.fromOpaque(argument).takeRetainedValue()
-            thread.run()
-            return nil
-        }, context.toOpaque())
+        let status = unsafe pthread_create(
+            &thread,
+            nil,
+            { argument in
+                // SAFETY: `argument` is the retained pointer that `start()` passed; this takes that reference over.
+                guard let argument = unsafe argument else { return nil }
+                let thread = unsafe Unmanaged<TimerThread>.fromOpaque(argument).takeRetainedValue()
+                thread.run()
+                return nil
+            },
+            context.toOpaque()
+        )
         precondition(status == 0, "no thread for timers: \(status)")
         pthread_detach(thread)
     }

@@ -25,7 +25,9 @@ public final class ManualTimerService: TimerService {
         }
     }
 
-    /// Moves time to `target`, firing every timer that is due on the way at its own deadline. Never moves back.
+    /// Moves time to `target`, firing every timer that is due on the way at its own deadline.
+    ///
+    /// Never moves back.
     public func advance(to target: UInt64) {
         while let timer = state.withLock({ state -> QueuedTimer? in
             guard let deadline = state.queue.earliest, deadline <= target else {

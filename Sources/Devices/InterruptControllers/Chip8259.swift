@@ -51,6 +51,7 @@ struct Chip8259: Hashable, Sendable {
     /// The input that the chip would have acknowledged now, or nil.
     ///
     /// - Parameter cascade: The level of input 2 of the first chip: the second chip's output.
+    /// - Returns: 0...7; nil where nothing asks that is not masked or held back by what is in service.
     func request(cascade: Bool) -> UInt8? {
         guard initialization == .done else { return nil }
         let asking = (pending | (cascade ? 4 : 0)) & ~mask

@@ -135,7 +135,9 @@ extension IOAPIC.State {
     /// The message of a level-triggered pin that is asserted, unmasked and not yet in service.
     mutating func service(_ pin: Int) -> InterruptMessage? {
         let entry = entries[pin]
-        guard levels >> UInt32(pin) & 1 != 0, entry.isLevelTriggered, !entry.isMasked, !entry.remoteIRR else { return nil }
+        guard levels >> UInt32(pin) & 1 != 0, entry.isLevelTriggered, !entry.isMasked, !entry.remoteIRR else {
+            return nil
+        }
         // Only interrupts with a vector end; others have no remote IRR.
         let message = entry.message
         if message.mode == .fixed || message.mode == .lowestPriority { entries[pin].remoteIRR = true }

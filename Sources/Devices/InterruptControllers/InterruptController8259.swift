@@ -21,7 +21,9 @@ public final class InterruptController8259: ExternalInterruptSource {
     /// - Parameter output: INTR: ``InterruptFabric/externalInterruptLine``.
     public init(output: InterruptLine) { self.output = output }
 
-    /// To the state after power-on: nothing is delivered until software initialises the chips. The inputs' levels stay.
+    /// To the state after power-on: nothing is delivered until software initialises the chips.
+    ///
+    /// The inputs' levels stay.
     public func reset() {
         change { state in
             let inputs = (state.first.inputs, state.second.inputs)
@@ -69,11 +71,16 @@ public final class InterruptController8259: ExternalInterruptSource {
     /// Two ports: 0x4D0 on a PC; a set bit makes the input level-triggered.
     public var triggerPorts: any BusDevice {
         RegisterWindow(
-            readByte: { [self] offset in state.withLock { offset == 0 ? $0.first.levelInputs : $0.second.levelInputs } },
+            readByte: { [self] offset in state.withLock { offset == 0 ? $0.first.levelInputs : $0.second.levelInputs }
+            },
             writeByte: { [self] value, offset in
                 // IRQ 0, 1, 2, 8 and 13 are always edges.
                 change { state in
-                    if offset == 0 { state.first.levelInputs = value & 0xF8 } else { state.second.levelInputs = value & 0xDE }
+                    if offset == 0 {
+                        state.first.levelInputs = value & 0xF8
+                    } else {
+                        state.second.levelInputs = value & 0xDE
+                    }
                 }
             }
         )
@@ -81,14 +88,16 @@ public final class InterruptController8259: ExternalInterruptSource {
 
     private func ports(_ chip: any WritableKeyPath<State, Chip8259> & Sendable) -> any BusDevice {
         RegisterWindow(
-            readByte: { [self] offset in change { state in
-                // Poll mode: the read takes the place of the acknowledge cycle.
-                if state[keyPath: chip].isPolled {
-                    let cascade = state[keyPath: chip].isFirst && state.second.request(cascade: false) != nil
-                    return state[keyPath: chip].poll(cascade: cascade)
+            readByte: { [self] offset in
+                change { state in
+                    // Poll mode: the read takes the place of the acknowledge cycle.
+                    if state[keyPath: chip].isPolled {
+                        let cascade = state[keyPath: chip].isFirst && state.second.request(cascade: false) != nil
+                        return state[keyPath: chip].poll(cascade: cascade)
+                    }
+                    return state[keyPath: chip].read(offset)
                 }
-                return state[keyPath: chip].read(offset)
-            } },
+            },
             writeByte: { [self] value, offset in change { $0[keyPath: chip].write(value, offset) } }
         )
     }

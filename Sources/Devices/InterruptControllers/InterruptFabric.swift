@@ -63,7 +63,9 @@ public final class InterruptFabric: MSISink {
         var best: (apic: LocalAPIC, priority: UInt8)?
         for index in targets.indices {
             let apic = targets[Int(UInt(bitPattern: start &+ index) % UInt(targets.count))]
-            guard let priority = apic.arbitrationPriority, priority < best?.priority ?? .max || best == nil else { continue }
+            guard let priority = apic.arbitrationPriority, priority < best?.priority ?? .max || best == nil else {
+                continue
+            }
             best = (apic, priority)
         }
         best?.apic.take(message)

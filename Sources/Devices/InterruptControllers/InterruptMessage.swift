@@ -41,14 +41,15 @@ public struct InterruptMessage: Hashable, Sendable {
 
     /// The message that an MSI write carries, or nil if it is not to the interrupt window at 0xFEE0_0000.
     ///
-    /// With a redirection hint, fixed delivery goes to one APIC of the set (SDM 3A §10.11.1).
+    /// With a redirection hint, fixed delivery goes to one APIC of the set (SDM 3A §10.11.1). Without one the manual has the
+    /// destination mode ignored; processors honour it, and Linux relies on that.
     public init?(_ msi: MSI) {
         guard msi.address & 0xFFFF_FFFF_FFF0_0000 == 0xFEE0_0000 else { return nil }
         let hasHint = msi.address & 8 != 0
         let mode = DeliveryMode(rawValue: UInt8(truncatingIfNeeded: msi.data >> 8) & 7) ?? .reserved
         self.init(
             destination: UInt32(truncatingIfNeeded: msi.address >> 12) & 0xFF,
-            isLogical: hasHint && msi.address & 4 != 0,
+            isLogical: msi.address & 4 != 0,
             mode: hasHint && mode == .fixed ? .lowestPriority : mode,
             vector: UInt8(truncatingIfNeeded: msi.data),
             isLevelTriggered: msi.data & 0x8000 != 0

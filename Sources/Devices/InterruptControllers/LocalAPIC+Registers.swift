@@ -14,7 +14,7 @@ extension LocalAPIC: BusDevice {
             change { $0.note(error: ErrorBit.illegalRegister) }
             return 0
         }
-        return UInt64(value(of: register) >> UInt32(offset & 3) * 8)
+        return UInt64(value(of: register) >> (8 * UInt32(offset & 3)))
     }
 
     public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) {
@@ -83,7 +83,8 @@ extension LocalAPIC {
             let old = state.base & State.modeMask
             let new = value & State.modeMask
             // Not defined: x2APIC while disabled. Not allowed: x2APIC back to xAPIC, disabled straight to x2APIC.
-            guard new != State.x2Bit, !(old == State.modeMask && new == State.enabledBit), !(old == 0 && new == State.modeMask)
+            guard new != State.x2Bit, !(old == State.modeMask && new == State.enabledBit),
+                !(old == 0 && new == State.modeMask)
             else { return false }
             // The BSP flag is the processor's, not software's.
             state.base = value & ~State.bootstrapBit | state.base & State.bootstrapBit
@@ -101,7 +102,7 @@ extension LocalAPIC {
     }
 
     private func value(of register: LocalAPICRegister) -> UInt32 {
-        let now = timers.now
+        let now = register == .currentCount ? timers.now : 0
         return state.withLock { state in
             switch register {
             case .id: state.isX2APIC ? state.id : state.id << 24
@@ -170,7 +171,8 @@ extension LocalAPIC {
             let now = timers.now
             change { state in
                 // The count goes on from where it is, at the new rate.
-                let counted = state.timerMode == .periodic || state.timerMode == .oneShot
+                let counted =
+                    state.timerMode == .periodic || state.timerMode == .oneShot
                     ? UInt64(state.initialCount) &- UInt64(state.currentCount(now: now)) : 0
                 state.divideConfiguration = value & 0xB
                 if !state.hasFired { state.countStart = now &- counted &* state.divider }

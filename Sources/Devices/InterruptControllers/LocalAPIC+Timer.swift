@@ -2,7 +2,9 @@ import DeviceModel
 import Engine
 
 extension LocalAPIC {
-    /// The timer's clock before its divider, in hertz: a tick is a nanosecond. Guests are told by CPUID leaf 0x15 or measure it.
+    /// The timer's clock before its divider, in hertz: a tick is a nanosecond.
+    ///
+    /// Guests are told by CPUID leaf 0x15 or measure it.
     public static let timerFrequency: UInt64 = 1_000_000_000
     /// Periodic interrupts come no closer than this many nanoseconds: shorter ones run together.
     static let shortestPeriod: UInt64 = 10_000
@@ -15,7 +17,9 @@ extension LocalAPIC {
         case reserved = 3
     }
 
-    /// The timer service's deadline came. It may be early or stale, so the registers decide.
+    /// The timer service's deadline came.
+    ///
+    /// It may be early or stale, so the registers decide.
     func timerExpired() {
         let now = timers.now
         let timestamp = clock.timestamp
@@ -50,6 +54,11 @@ extension LocalAPIC.State {
     /// Nanoseconds from the initial count to zero.
     var period: UInt64 { UInt64(initialCount) &* divider }
 
+    /// Nanoseconds counted.
+    ///
+    /// `now` may have been taken before another thread started the count.
+    private func elapsed(_ now: UInt64) -> UInt64 { now > countStart ? now - countStart : 0 }
+
     /// When the timer expires next, in nanoseconds of the timer service.
     func nextExpiry(now: UInt64, timestamp: UInt64, _ timestampFrequency: UInt64) -> UInt64? {
         switch timerMode {
@@ -59,7 +68,7 @@ extension LocalAPIC.State {
         case .periodic:
             guard initialCount != 0 else { return nil }
             if period < LocalAPIC.shortestPeriod { return now &+ LocalAPIC.shortestPeriod }
-            return countStart &+ ((now &- countStart) / period &+ 1) &* period
+            return countStart &+ (elapsed(now) / period &+ 1) &* period
         case .timestampDeadline:
             guard timestampDeadline != 0 else { return nil }
             guard timestampDeadline > timestamp else { return now }
@@ -73,7 +82,7 @@ extension LocalAPIC.State {
     /// The current count register (SDM 3A §10.5.4).
     func currentCount(now: UInt64) -> UInt32 {
         guard initialCount != 0, timerMode == .oneShot || timerMode == .periodic else { return 0 }
-        let counted = (now &- countStart) / divider
+        let counted = elapsed(now) / divider
         if timerMode == .periodic { return initialCount - UInt32(counted % UInt64(initialCount)) }
         return counted >= UInt64(initialCount) ? 0 : initialCount - UInt32(counted)
     }

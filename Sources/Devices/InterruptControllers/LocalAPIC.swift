@@ -29,6 +29,8 @@ public final class LocalAPIC: InterruptController {
     /// - Parameters:
     ///   - id: Its APIC ID. Up to 254 for xAPIC mode.
     ///   - isBootstrap: The BSP flag; this APIC also lets the 8259 pair's interrupts through from the start.
+    ///   - fabric: Reaches the other APICs; keeps this one.
+    ///   - timers: Fires the APIC's timer.
     ///   - clock: What IA32_TSC_DEADLINE is compared with.
     ///   - physicalAddressWidth: MAXPHYADDR of the CPU model: bits of IA32_APIC_BASE above it are reserved.
     public init(
@@ -165,7 +167,8 @@ public final class LocalAPIC: InterruptController {
             let logical = state.logicalDestination >> 24
             // Flat model: a bit an APIC; cluster model: four bits of cluster, one bit an APIC.
             if state.destinationFormat >> 28 == 0xF { return destination & logical & 0xFF != 0 }
-            return (destination >> 4 & 0xF == 0xF || destination >> 4 & 0xF == logical >> 4) && destination & logical & 0xF != 0
+            return (destination >> 4 & 0xF == 0xF || destination >> 4 & 0xF == logical >> 4)
+                && destination & logical & 0xF != 0
         }
     }
 

@@ -3,7 +3,9 @@ internal import GuestMemory
 internal import Synchronization
 
 /// The fixed hardware of ACPI: PM1 event and control registers, the PM timer and one block of general-purpose events
-/// (ACPI 6.5 §4.8.3, §4.8.4). The machine is always in ACPI mode; it has no SMI command port.
+/// (ACPI 6.5 §4.8.3, §4.8.4).
+///
+/// The machine is always in ACPI mode; it has no SMI command port.
 public final class ACPIPowerManagement: Sendable {
     /// The PM timer's clock, in hertz.
     public static let timerFrequency: UInt64 = 3_579_545
@@ -50,7 +52,9 @@ public final class ACPIPowerManagement: Sendable {
 
     /// - Parameters:
     ///   - isTimer32Bits: Whether the PM timer has 32 bits (FADT flag TMR_VAL_EXT), else 24.
+    ///   - timers: The machine's time, which the PM timer counts.
     ///   - interrupt: The SCI: interrupt 9, level-triggered.
+    ///   - machine: Told to power off.
     public init(
         isTimer32Bits: Bool = true,
         timers: any TimerService,
@@ -132,7 +136,9 @@ public final class ACPIPowerManagement: Sendable {
         )
     }
 
-    /// PM1a_CNT_BLK. SLP_EN with the type of S5 turns the machine off.
+    /// PM1a_CNT_BLK.
+    ///
+    /// SLP_EN with the type of S5 turns the machine off.
     public var controlBlock: any BusDevice {
         RegisterWindow(
             readByte: { [self] offset in state.withLock { Self.byte(UInt32($0.control), offset) } },

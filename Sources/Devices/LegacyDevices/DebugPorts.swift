@@ -14,7 +14,9 @@ public final class DebugPorts: Sendable {
     private let machine: any MachineRequestSink
     private static let batchByteCount = 1024
 
-    /// - Parameter output: Where console bytes go, a line at a time; nil drops them.
+    /// - Parameters:
+    ///   - output: Where console bytes go, a line at a time; nil drops them.
+    ///   - machine: Told to end with a value.
     public init(output: (any SerialOutput)?, machine: any MachineRequestSink) {
         self.output = Mutex(output)
         self.machine = machine
@@ -34,7 +36,9 @@ public final class DebugPorts: Sendable {
         }
     }
 
-    /// One port: 0xE9. Reads as 0xE9, which is how a guest knows that it is there.
+    /// One port: 0xE9.
+    ///
+    /// Reads as 0xE9, which is how a guest knows that it is there.
     public var console: any BusDevice {
         RegisterWindow(
             readByte: { _ in 0xE9 },
@@ -56,7 +60,9 @@ public final class DebugPorts: Sendable {
         )
     }
 
-    /// Up to four ports: 0xF4. The machine ends with the low byte of what is written.
+    /// Up to four ports: 0xF4.
+    ///
+    /// The machine ends with the low byte of what is written.
     public var exitPort: any BusDevice {
         RegisterWindow(
             read: { _, _ in 0 },

@@ -69,7 +69,9 @@ public final class FirmwareConfiguration: Sendable {
         set(selector, to: bytes)
     }
 
-    /// Adds a file, or replaces one of the same name. Names are cut to 55 bytes.
+    /// Adds a file, or replaces one of the same name.
+    ///
+    /// Names are cut to 55 bytes.
     public func add(file name: String, _ bytes: [UInt8]) {
         state.withLock { state in
             let selector: UInt16
@@ -87,7 +89,9 @@ public final class FirmwareConfiguration: Sendable {
 
     // MARK: Ports
 
-    /// Two ports: 0x510. A word at the first selects, a byte at the second reads on.
+    /// Two ports: 0x510.
+    ///
+    /// A word at the first selects, a byte at the second reads on.
     public var ports: any BusDevice {
         RegisterWindow(
             read: { [self] offset, width in
@@ -103,7 +107,9 @@ public final class FirmwareConfiguration: Sendable {
         )
     }
 
-    /// Eight ports: 0x514. The big-endian address of a control structure; writing the low half starts it.
+    /// Eight ports: 0x514.
+    ///
+    /// The big-endian address of a control structure; writing the low half starts it.
     public var dmaPorts: any BusDevice {
         RegisterWindow(
             read: { offset, width in

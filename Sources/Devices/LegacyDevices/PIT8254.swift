@@ -32,7 +32,9 @@ public final class PIT8254: Sendable {
     private let interrupt: InterruptLine
     private let timer = Mutex<(any DeviceTimer)?>(nil)
 
-    /// - Parameter interrupt: Interrupt 0.
+    /// - Parameters:
+    ///   - timers: The machine's time, which the channels count.
+    ///   - interrupt: Interrupt 0.
     public init(timers: any TimerService, interrupt: InterruptLine) {
         self.timers = timers
         self.interrupt = interrupt
@@ -111,7 +113,9 @@ public final class PIT8254: Sendable {
         if touchesInterrupt { schedule() }
     }
 
-    /// One port: 0x61 on a PC. Bit 0 gates channel 2, bit 4 toggles with each memory refresh (15 µs), bit 5 is channel 2's output.
+    /// One port: 0x61 on a PC.
+    ///
+    /// Bit 0 gates channel 2, bit 4 toggles with each memory refresh (15 µs), bit 5 is channel 2's output.
     public var speakerPort: any BusDevice {
         RegisterWindow(
             readByte: { [self] _ in

@@ -1,4 +1,6 @@
-/// One counter of an 8254, as a function of time (Intel 8254 datasheet). Times are ticks of its clock.
+/// One counter of an 8254, as a function of time (Intel 8254 datasheet).
+///
+/// Times are ticks of its clock.
 ///
 /// Nothing runs: the count, the output and the next edge are computed when somebody asks.
 struct PITChannel: Hashable, Sendable {

@@ -81,7 +81,8 @@ extension RealTimeClock.State {
 
     /// The clock's time, and the nanoseconds since its second began.
     func seconds(_ now: UInt64) -> (whole: Int64, fraction: UInt64) {
-        let elapsed = now &- phase
+        // `now` may have been taken before another thread set the clock.
+        let elapsed = now > phase ? now - phase : 0
         return (epoch &+ Int64(elapsed / Self.secondLength), elapsed % Self.secondLength)
     }
 
@@ -147,7 +148,7 @@ extension RealTimeClock.State {
     // MARK: Formats
 
     func encode(_ value: Int) -> UInt8 {
-        UInt8(truncatingIfNeeded: control & Control.binary != 0 ? value : value / 10 << 4 | value % 10)
+        UInt8(truncatingIfNeeded: control & Control.binary != 0 ? value : (value / 10) << 4 | value % 10)
     }
 
     func encodeHour(_ hour: Int) -> UInt8 {

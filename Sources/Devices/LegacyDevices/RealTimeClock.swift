@@ -14,6 +14,7 @@ public final class RealTimeClock: Sendable {
 
     /// - Parameters:
     ///   - start: The clock's time when the machine starts, in seconds since 1970; nil for the host's.
+    ///   - timers: What moves the clock on.
     ///   - interrupt: Interrupt 8.
     public init(start: Int64? = nil, timers: any TimerService, interrupt: InterruptLine) {
         var host = timespec()

@@ -15,7 +15,9 @@ public final class ResetControl: Sendable {
     private let machine: any MachineRequestSink
     private let addressLine20: @Sendable (Bool) -> Void
 
-    /// - Parameter addressLine20: Told when port 0x92 opens (true) or closes the gate of address line 20.
+    /// - Parameters:
+    ///   - machine: Told to reset.
+    ///   - addressLine20: Told when port 0x92 opens (true) or closes the gate of address line 20.
     public init(machine: any MachineRequestSink, addressLine20: @escaping @Sendable (Bool) -> Void = { _ in }) {
         self.machine = machine
         self.addressLine20 = addressLine20
@@ -59,7 +61,9 @@ public final class ResetControl: Sendable {
         )
     }
 
-    /// One port: 0x92. Bit 0 resets, bit 1 is the A20 gate.
+    /// One port: 0x92.
+    ///
+    /// Bit 0 resets, bit 1 is the A20 gate.
     public var systemControlPort: any BusDevice {
         RegisterWindow(
             readByte: { [self] _ in state.withLock { $0.systemControl } },

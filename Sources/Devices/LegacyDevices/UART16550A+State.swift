@@ -94,8 +94,10 @@ extension UART16550A {
 
         mutating func read(_ offset: UInt64) -> UInt8 {
             switch offset {
-            case Register.data: return isDivisorLatched ? UInt8(truncatingIfNeeded: divisor) : incoming.removeFirst() ?? 0
-            case Register.interruptEnable: return isDivisorLatched ? UInt8(truncatingIfNeeded: divisor >> 8) : interruptEnable
+            case Register.data:
+                return isDivisorLatched ? UInt8(truncatingIfNeeded: divisor) : incoming.removeFirst() ?? 0
+            case Register.interruptEnable:
+                return isDivisorLatched ? UInt8(truncatingIfNeeded: divisor >> 8) : interruptEnable
             case Register.interruptIdentification:
                 let pending = pendingInterrupt
                 if pending == 0x2 { isTransmitterInterruptDue = false }
@@ -115,7 +117,8 @@ extension UART16550A {
 
         mutating func write(_ value: UInt8, _ offset: UInt64) {
             switch offset {
-            case Register.data: if isDivisorLatched { divisor = divisor & 0xFF00 | UInt16(value) } else { transmit(value) }
+            case Register.data:
+                if isDivisorLatched { divisor = divisor & 0xFF00 | UInt16(value) } else { transmit(value) }
             case Register.interruptEnable:
                 guard !isDivisorLatched else {
                     divisor = divisor & 0xFF | UInt16(value) << 8

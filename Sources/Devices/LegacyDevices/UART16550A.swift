@@ -48,7 +48,9 @@ public final class UART16550A: BusDevice {
     /// How many received bytes the guest has not read yet, so that a source can hold back.
     public var unreadByteCount: Int { state.withLock { $0.incoming.count } }
 
-    /// Hands on the output that waits. Returns when it was written.
+    /// Hands on the output that waits.
+    ///
+    /// Returns when it was written.
     public func flush() {
         output.withLock { output in
             let batch = state.withLock { state -> [UInt8] in

@@ -18,8 +18,10 @@ public final class LPCBridge: PCIFunction {
     private let placePowerManagement: @Sendable (UInt16?) -> Void
     private let placed: Mutex<UInt16?>
 
-    /// - Parameter powerManagementBase: The ports' base after reset, a multiple of 128; nil leaves them to the firmware.
-    /// - Parameter placePowerManagement: Called where the base changes, with nil where the ports are turned off. On any
+    /// Makes a bridge after reset.
+    ///
+    /// `powerManagementBase`: The ports' base after reset, a multiple of 128; nil leaves them to the firmware.
+    /// `placePowerManagement`: Called where the base changes, with nil where the ports are turned off. On any
     ///   thread; `init` does not call it.
     public init(
         powerManagementBase: UInt16? = nil,
@@ -76,7 +78,8 @@ public final class LPCBridge: PCIFunction {
     }
 
     private func tellPowerManagement() {
-        let base = UInt16(truncatingIfNeeded: configuration.read(at: Register.powerManagementBase, width: .word)) & 0xFF80
+        let base =
+            UInt16(truncatingIfNeeded: configuration.read(at: Register.powerManagementBase, width: .word)) & 0xFF80
         let isEnabled = configuration.read(at: Register.acpiControl, width: .byte) & 0x80 != 0
         let now = isEnabled && base != 0 ? base : nil
         let hasChanged = placed.withLock { placed in

@@ -64,7 +64,9 @@ public final class MSIX: BusDevice {
 
     public var isEnabled: Bool { state.withLock { $0.isEnabled } }
 
-    /// Sends the vector's message, or keeps it pending while it is masked. Does nothing while MSI-X is off.
+    /// Sends the vector's message, or keeps it pending while it is masked.
+    ///
+    /// Does nothing while MSI-X is off.
     public func signal(_ vector: Int) {
         let delivery: (any MSISink, MSI)? = state.withLock { state in
             guard state.isEnabled, state.pending.indices.contains(vector) else { return nil }

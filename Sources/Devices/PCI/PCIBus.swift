@@ -16,7 +16,7 @@ public final class PCIBus: Sendable {
     private let sink: any MSISink
     private let addressSpace: any PCIAddressSpace
 
-    /// - Parameter interruptLines: ``lineCount`` lines, for GSI 16 on; missing ones are unconnected.
+    /// `interruptLines`: ``lineCount`` lines, for GSI 16 on; missing ones are unconnected.
     public init(addressSpace: any PCIAddressSpace, interruptLines: [InterruptLine], messages: any MSISink) {
         self.addressSpace = addressSpace
         sink = messages
@@ -27,7 +27,7 @@ public final class PCIBus: Sendable {
 
     /// The line (0 to 7, GSI 16 to 23) that a pin is wired to, as ACPI's `_PRT` must tell it.
     ///
-    /// - Parameter pin: 1 to 4 for INTA# to INTD#.
+    /// `pin`: 1 to 4 for INTA# to INTD#.
     public static func line(slot: Int, pin: Int) -> Int { (slot &+ pin &- 1) & (lineCount - 1) }
     public static func gsi(slot: Int, pin: Int) -> Int { firstGSI + line(slot: slot, pin: pin) }
 
@@ -63,7 +63,9 @@ public final class PCIBus: Sendable {
     /// Resets every function.
     public func reset() { for member in members { member.function.reset() } }
 
-    /// Takes every function off the machine, so that nothing keeps the bus alive. The last call.
+    /// Takes every function off the machine, so that nothing keeps the bus alive.
+    ///
+    /// The last call.
     public func detach() {
         for member in members { member.function.configuration.disconnect() }
         functions.withLock { $0 = [:] }
@@ -71,7 +73,7 @@ public final class PCIBus: Sendable {
 
     // MARK: Configuration accesses
 
-    /// - Parameter function: slot · 8 + function; what is absent reads as all ones.
+    /// `function`: slot · 8 + function; what is absent reads as all ones.
     func read(bus: Int, function: Int, at offset: Int, width: AccessWidth) -> UInt64 {
         guard bus == 0, let target = functions.withLock({ $0[function] }) else { return width.mask }
         guard width == .qword else { return UInt64(target.readConfiguration(at: offset, width: width)) & width.mask }
@@ -99,7 +101,9 @@ final class SharedLine: Sendable {
 
     init(_ line: InterruptLine) { self.line = line }
 
-    /// The end of the line at `function`. The lock is held while the level is told, so that levels stay in order.
+    /// The end of the line at `function`.
+    ///
+    /// The lock is held while the level is told, so that levels stay in order.
     func wire(_ function: Int) -> InterruptLine {
         InterruptLine { [self] level in
             pulling.withLock { pulling in

@@ -14,7 +14,7 @@ public final class PCIConfiguration: Sendable {
     }
 
     public let baseAddresses: [PCIBaseAddress]
-    public let pin = PCIInterruptPin()
+    public let pin: PCIInterruptPin
     public let msix: MSIX?
     public let msi: PCIMessageInterrupt?
     private let msixOffset: Int?
@@ -22,13 +22,16 @@ public final class PCIConfiguration: Sendable {
     private let space: Mutex<PCIConfigurationSpace>
     private let mappings: Mutex<Mappings>
 
-    /// - Parameter space: The header and any capabilities; registers for `baseAddresses`, MSI and MSI-X are added.
-    /// - Parameter msix: The vectors and where their table lies; the function's ranges must answer there with it.
+    /// Makes the registers after reset, connected to nothing.
+    ///
+    /// `space`: The header and any capabilities; registers for `baseAddresses`, MSI and MSI-X are added.
+    /// `msix`: The vectors and where their table lies; the function's ranges must answer there with it.
     public init(
         _ space: PCIConfigurationSpace,
         baseAddresses: [PCIBaseAddress] = [],
         msix: (vectors: MSIX, barRegister: Int, tableOffset: UInt32)? = nil,
-        msi: PCIMessageInterrupt? = nil
+        msi: PCIMessageInterrupt? = nil,
+        pin: PCIInterruptPin = PCIInterruptPin()
     ) {
         var space = space
         for base in baseAddresses { space.add(base) }
@@ -50,6 +53,7 @@ public final class PCIConfiguration: Sendable {
         self.baseAddresses = baseAddresses
         self.msix = msix?.vectors
         self.msi = msi
+        self.pin = pin
         self.space = Mutex(space)
         mappings = Mutex(Mappings(bases: [UInt64?](repeating: nil, count: baseAddresses.count)))
     }

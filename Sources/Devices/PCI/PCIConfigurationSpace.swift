@@ -36,8 +36,8 @@ public struct PCIConfigurationSpace: Sendable {
 
     /// A header with no base address registers and no capabilities.
     ///
-    /// - Parameter interruptPin: 1 to 4 for INTA# to INTD#, 0 for none.
-    /// - Parameter isMultifunction: Whether function 0 says that the slot has others.
+    /// `interruptPin`: 1 to 4 for INTA# to INTD#, 0 for none.
+    /// `isMultifunction`: Whether function 0 says that the slot has others.
     public init(_ identity: PCIIdentity, interruptPin: UInt8 = 0, isMultifunction: Bool = false) {
         setWord(identity.vendor, at: 0x00)
         setWord(identity.device, at: 0x02)
@@ -93,8 +93,8 @@ public struct PCIConfigurationSpace: Sendable {
 
     /// Appends a capability to the list (PCI 3.0 §6.7).
     ///
-    /// - Parameter body: The bytes after the identifier and the link.
-    /// - Parameter writable: A mask for each byte of `body`; missing ones are read-only.
+    /// `body`: The bytes after the identifier and the link.
+    /// `writable`: A mask for each byte of `body`; missing ones are read-only.
     /// - Returns: The capability's offset.
     @discardableResult
     public mutating func addCapability(_ identifier: UInt8, body: [UInt8], writable: [UInt8] = []) -> Int {

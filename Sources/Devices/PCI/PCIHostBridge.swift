@@ -12,10 +12,12 @@ public final class PCIHostBridge: PCIFunction {
     public let configuration: PCIConfiguration
     private let addressSpace: any PCIAddressSpace
     private let window: PCIExpressWindow
-    /// Where the window is mapped. Held while it is moved.
+    /// Where the window is mapped.
+    ///
+    /// Held while it is moved.
     private let mapped = Mutex<(base: UInt64, byteCount: UInt64)?>(nil)
 
-    /// - Parameter windowBase: Where the configuration window lies after reset, a multiple of 256 MiB below 64 GiB; nil
+    /// `windowBase`: Where the configuration window lies after reset, a multiple of 256 MiB below 64 GiB; nil
     ///   leaves it to the firmware.
     public init(window: PCIExpressWindow, in addressSpace: any PCIAddressSpace, windowBase: UInt64? = nil) {
         let identity = PCIIdentity(

@@ -20,7 +20,9 @@ public final class PCIMessageInterrupt: Sendable {
 
     public var isEnabled: Bool { state.withLock { $0.isEnabled } }
 
-    /// Sends the message, or keeps it pending while it is masked. Does nothing while MSI is off.
+    /// Sends the message, or keeps it pending while it is masked.
+    ///
+    /// Does nothing while MSI is off.
     public func signal() {
         let delivery: (any MSISink, MSI)? = state.withLock { state in
             guard state.isEnabled, let sink = state.sink else { return nil }

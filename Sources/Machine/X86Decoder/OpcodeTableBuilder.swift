@@ -52,6 +52,7 @@ struct OpcodeTableBuilder {
     }
 
     /// Adds a row for `opcode` of the current ``map``.
+    @inline(never)
     mutating func row(
         _ opcode: UInt8,
         _ mnemonic: StaticString,

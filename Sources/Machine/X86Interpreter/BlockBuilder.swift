@@ -31,6 +31,10 @@ extension Core {
         let key = cache.key(UInt(bitPattern: host), state.mode)
         if let block = cache.block(key) { return block }
 
+        if services.vectorStubs.isNearlyFull {
+            cache.reset()
+            services.vectorStubs.removeAll()
+        }
         let block = cache.makeBlock()
         let size = CodeSize(rawValue: state.mode.codeByteCount) ?? .bits64
         let bytes = host.assumingMemoryBound(to: UInt8.self)

@@ -1,3 +1,4 @@
+import Engine
 import X86
 import X86Decoder
 

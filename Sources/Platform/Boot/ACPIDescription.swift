@@ -110,7 +110,7 @@ public struct ACPIDescription: Hashable, Sendable {
 
     public init(cpuCount: Int = 1) { apicIDs = (0..<UInt32(cpuCount)).map(\.self) }
 
-    /// The global interrupt of `pin` (INTA 0 ... INTD 3) of the device in `slot` of bus 0, as `_PRT` has it.
+    /// The global interrupt of an interrupt pin, 0 for INTA to 3 for INTD, of the device in `slot` of bus 0, as `_PRT` has it.
     public func pciInterrupt(slot: Int, pin: Int) -> UInt32 {
         pciInterrupts.lowerBound + UInt32((slot + pin) % max(1, pciInterrupts.count))
     }

@@ -60,7 +60,9 @@ public struct ACPITables: Sendable {
     /// The commands of `etc/table-loader`, 128 bytes each: allocate the files, add their addresses, then sum.
     private var loaderScript: [UInt8] {
         var script: [UInt8] = []
-        func fileName(_ name: String) -> [UInt8] { Array((Array(name.utf8) + [UInt8](repeating: 0, count: 56)).prefix(56)) }
+        func fileName(_ name: String) -> [UInt8] {
+            Array((Array(name.utf8) + [UInt8](repeating: 0, count: 56)).prefix(56))
+        }
         func command(_ number: UInt32, _ operands: [UInt8]) {
             script.append(littleEndian: number)
             script += operands + [UInt8](repeating: 0, count: 124 - operands.count)
@@ -78,7 +80,10 @@ public struct ACPITables: Sendable {
                 command(2, operands + [UInt8(pointer.byteCount)])
             }
             for checksum in blob.checksums {
-                command(3, fileName(name) + number(checksum.offset) + number(checksum.start) + number(checksum.byteCount))
+                command(
+                    3,
+                    fileName(name) + number(checksum.offset) + number(checksum.start) + number(checksum.byteCount)
+                )
             }
         }
         return script

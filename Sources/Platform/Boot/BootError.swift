@@ -54,7 +54,8 @@ extension BootError: CustomStringConvertible {
         case .wrongMagic(let path, let field, let found, let expected):
             "\(path): \(field) is \(hex(found)), not \(hex(expected))"
         case .badField(let path, let field, let value): "\(path): \(field) is \(hex(value)), which is not possible"
-        case .unsupported(let path, let field, let value, let wanted): "\(path): \(field) is \(value), \(wanted) is needed"
+        case .unsupported(let path, let field, let value, let wanted):
+            "\(path): \(field) is \(value), \(wanted) is needed"
         case .notAKernel(let path): "\(path): is not a kernel: neither a Linux bzImage, nor ELF, nor multiboot"
         case .elfProgram(let path):
             "\(path): is an ELF program, not a kernel: it has neither a PVH note nor a multiboot header"
@@ -67,7 +68,8 @@ extension BootError: CustomStringConvertible {
         case .commandLineHasNUL(let path): "\(path): the command line holds a NUL character"
         case .badMemorySize(let byteCount):
             "a guest cannot have \(byteCount) bytes of RAM: a multiple of 4096 from 2 MiB to 1 TiB is needed"
-        case .tablesTooLarge(let byteCount, let limit): "the ACPI tables need \(byteCount) bytes, \(limit) are kept for them"
+        case .tablesTooLarge(let byteCount, let limit):
+            "the ACPI tables need \(byteCount) bytes, \(limit) are kept for them"
         case .badArchiveName(let name): "initramfs: '\(name)' cannot be a member's name"
         case .memberTooLarge(let name, let byteCount): "initramfs: '\(name)' is too large with \(byteCount) bytes"
         case .memory(let path, let cause): "\(path): \(cause)"

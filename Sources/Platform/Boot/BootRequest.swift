@@ -18,9 +18,13 @@ public struct BootRequest: Sendable {
 
     /// Copies the initrd to the highest free pages that end at or below `limit`.
     ///
-    /// - Parameter kernelEnd: The end of what the kernel occupies above 1 MiB.
-    /// - Returns: Where it lies, or nil where there is none.
-    func placeInitrd(in memory: GuestMemory, above kernelEnd: UInt64, below limit: UInt64) throws(BootError) -> Range<UInt64>? {
+    /// `kernelEnd` is the end of what the kernel occupies above 1 MiB. The result is where the initrd lies, or nil where
+    /// there is none.
+    func placeInitrd(
+        in memory: GuestMemory,
+        above kernelEnd: UInt64,
+        below limit: UInt64
+    ) throws(BootError) -> Range<UInt64>? {
         guard let initrd else { return nil }
         let byteCount = UInt64(initrd.bytes.count)
         let top = min(limit, memoryMap.usableLowEnd)

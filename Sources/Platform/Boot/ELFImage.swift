@@ -32,7 +32,12 @@ struct ELFImage: Sendable {
         }
         let encoding = try header.load(UInt8.self, at: 5, "the ELF data encoding")
         guard encoding == 1 else {
-            throw .unsupported(path: path, field: "the ELF data encoding", value: "\(encoding)", wanted: "little-endian (1)")
+            throw .unsupported(
+                path: path,
+                field: "the ELF data encoding",
+                value: "\(encoding)",
+                wanted: "little-endian (1)"
+            )
         }
         let machine = try header.load(UInt16.self, at: 18, "the ELF machine")
         guard machine == 3 || machine == 62 else {
@@ -41,7 +46,9 @@ struct ELFImage: Sendable {
         let wide = fileClass == 2
         is64Bit = wide
         func word(_ offset: Int, _ field: String) throws(BootError) -> UInt64 {
-            wide ? try header.load(UInt64.self, at: offset, field) : UInt64(try header.load(UInt32.self, at: offset, field))
+            wide
+                ? try header.load(UInt64.self, at: offset, field)
+                : UInt64(try header.load(UInt32.self, at: offset, field))
         }
         entry = try word(24, "e_entry")
         let tableOffset = try word(wide ? 32 : 28, "e_phoff")
@@ -71,7 +78,9 @@ struct ELFImage: Sendable {
             )
             let (end, overflow) = segment.fileOffset.addingReportingOverflow(segment.fileByteCount)
             if segment.type == Self.loadType || segment.type == Self.noteType {
-                guard !overflow else { throw .badField(path: path, field: "p_offset of \(name)", value: segment.fileOffset) }
+                guard !overflow else {
+                    throw .badField(path: path, field: "p_offset of \(name)", value: segment.fileOffset)
+                }
                 guard end <= UInt64(header.byteCount) else { throw header.truncated("segment \(index)", needed: end) }
             }
             if segment.type == Self.loadType, segment.memoryByteCount < segment.fileByteCount {

@@ -17,7 +17,7 @@ public struct HostFile: Hashable, Sendable {
 
     /// Reads the regular file or pipe at `path` to its end.
     ///
-    /// - Parameter limit: The most bytes to take; a longer file is an error, found before reading where its length is known.
+    /// A file of more than `limit` bytes is an error, found before reading where its length is known.
     public static func read(_ path: String, limit: Int = loadLimit) throws(BootError) -> HostFile {
         let raw = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard raw >= 0 else {

@@ -20,7 +20,9 @@ public struct InitramfsWriter: Sendable {
 
     public init() {}
 
-    /// Adds a regular file; `permissions` are the low 12 bits of its mode. Parent directories are the caller's.
+    /// Adds a regular file, whose parent directories are the caller's.
+    ///
+    /// The low 12 bits of `permissions` count.
     public mutating func addFile(_ name: String, permissions: UInt32 = 0o644, _ content: [UInt8]) throws(BootError) {
         try add(name, mode: 0o100000 | permissions & 0o7777, content)
     }

@@ -30,7 +30,7 @@ public enum KernelImage: Sendable {
 
     /// Puts the kernel and what it is started with into guest memory, and says in what state its CPU starts.
     ///
-    /// - Parameter entry: How a Linux kernel is entered; the other formats have one way.
+    /// `entry` says how a Linux kernel is entered; the other formats have one way.
     public func load(
         into memory: GuestMemory,
         _ request: BootRequest,

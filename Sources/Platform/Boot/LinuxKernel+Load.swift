@@ -20,7 +20,12 @@ extension LinuxKernel {
     ) throws(BootError) -> BootEntry {
         let isLong = choice == .long64 || choice == .automatic && has64BitEntry
         guard has64BitEntry || !isLong else {
-            throw .unsupported(path: file.path, field: "xloadflags", value: "without a 64-bit entry", wanted: "the 32-bit entry")
+            throw .unsupported(
+                path: file.path,
+                field: "xloadflags",
+                value: "without a 64-bit entry",
+                wanted: "the 32-bit entry"
+            )
         }
         let base = try loadAddress(in: request.memoryMap)
         let kernel = file.bytes[setupByteCount..<(setupByteCount + kernelByteCount)]

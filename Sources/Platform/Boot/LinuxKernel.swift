@@ -89,7 +89,12 @@ public struct LinuxKernel: Sendable {
 
         let loadFlags = try header.load(UInt8.self, at: Field.loadFlags, "loadflags")
         guard loadFlags & 1 != 0 else {
-            throw .unsupported(path: file.path, field: "loadflags", value: hex(loadFlags), wanted: "a kernel loaded high (bzImage)")
+            throw .unsupported(
+                path: file.path,
+                field: "loadflags",
+                value: hex(loadFlags),
+                wanted: "a kernel loaded high (bzImage)"
+            )
         }
         let alignment = UInt64(try header.load(UInt32.self, at: Field.kernelAlignment, "kernel_alignment"))
         isRelocatable = try header.load(UInt8.self, at: Field.relocatable, "relocatable_kernel") != 0

@@ -39,11 +39,17 @@ struct InformationArea {
         return LowMemory.information + UInt64(bytes.count)
     }
 
-    mutating func store<T: FixedWidthInteger>(_ value: T, at offset: Int) { bytes.store(littleEndian: value, at: offset) }
+    mutating func store<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+        bytes.store(littleEndian: value, at: offset)
+    }
 
     func write(to memory: GuestMemory, for path: String) throws(BootError) {
         guard bytes.count <= LowMemory.informationByteCount else {
-            throw .doesNotFit(path: path, byteCount: UInt64(bytes.count), memoryByteCount: LowMemory.informationByteCount)
+            throw .doesNotFit(
+                path: path,
+                byteCount: UInt64(bytes.count),
+                memoryByteCount: LowMemory.informationByteCount
+            )
         }
         try memory.place(bytes, at: LowMemory.information, for: path)
     }

@@ -28,7 +28,7 @@ enum LowMemory {
 
     /// Writes the GDT and the words of the BIOS data area that kernels look at.
     ///
-    /// - Parameter isLong: Whether the code segment is a 64-bit one.
+    /// `isLong` makes the code segment a 64-bit one.
     static func writeDescriptors(isLong: Bool, to memory: GuestMemory, for path: String) throws(BootError) {
         var table: [UInt8] = []
         let code: UInt64 = isLong ? 0x00AF_9B00_0000_FFFF : 0x00CF_9B00_0000_FFFF

@@ -45,16 +45,19 @@ public struct MemoryMap: Hashable, Sendable {
     public let ecam: Range<UInt64>?
     public let firmwareByteCount: Int
 
-    /// - Parameters:
-    ///   - memoryByteCount: The guest's RAM, a multiple of 4096 from 2 MiB to 1 TiB.
-    ///   - ecam: PCI's memory-mapped configuration space.
-    ///   - firmwareByteCount: The size of the ROM that ends at 4 GiB, 0 for none.
+    /// Lays out `memoryByteCount` bytes of RAM, a multiple of 4096 from 2 MiB to 1 TiB.
+    ///
+    /// `ecam` is PCI's memory-mapped configuration space, `firmwareByteCount` the size of the ROM that ends at 4 GiB (0 for
+    /// none) and `acpiByteCount` what is kept for the ACPI tables.
     public init(
         memoryByteCount: Int,
         ecam: Range<UInt64>? = 0xB000_0000..<0xC000_0000,
         firmwareByteCount: Int = 0,
         acpiByteCount: Int = 0x10000
     ) throws(BootError) {
+        guard acpiByteCount >= 4096, acpiByteCount <= 1 << 19, acpiByteCount.isMultiple(of: 4096) else {
+            throw .tablesTooLarge(byteCount: acpiByteCount, limit: 1 << 19)
+        }
         guard memoryByteCount >= 2 << 20, memoryByteCount <= 1 << 40, memoryByteCount.isMultiple(of: 4096) else {
             throw .badMemorySize(byteCount: memoryByteCount)
         }

@@ -58,7 +58,8 @@ public struct MultibootKernel: Sendable {
 
     private static func findHeader(_ header: HeaderReader) -> Int? {
         for offset in stride(from: 0, to: min(searchLimit, header.byteCount) - 11, by: 4) {
-            guard header.peek(UInt32.self, at: offset) == headerMagic, let flags = header.peek(UInt32.self, at: offset + 4),
+            guard header.peek(UInt32.self, at: offset) == headerMagic,
+                let flags = header.peek(UInt32.self, at: offset + 4),
                 let checksum = header.peek(UInt32.self, at: offset + 8), headerMagic &+ flags &+ checksum == 0
             else { continue }
             return offset

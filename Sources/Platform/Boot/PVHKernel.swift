@@ -41,7 +41,9 @@ public struct PVHKernel: Sendable {
                 guard content + byteCount <= end else {
                     throw .badField(path: file.path, field: "the size of a note", value: nameByteCount + byteCount)
                 }
-                if type == entryNote, nameByteCount == 4, Array(file.bytes[(base + 12)..<(base + 16)]) == Array("Xen\0".utf8) {
+                if type == entryNote, nameByteCount == 4,
+                    Array(file.bytes[(base + 12)..<(base + 16)]) == Array("Xen\0".utf8)
+                {
                     if byteCount == 8 { return try header.load(UInt64.self, at: Int(content), "the PVH entry") }
                     return UInt64(try header.load(UInt32.self, at: Int(content), "the PVH entry"))
                 }

@@ -28,7 +28,7 @@ struct LegacyDeviceSet {
             machine: parts.control
         )
         keyboard = KeyboardController(
-            keyboardInterrupt: router.line(Interrupt.keyboard),
+            interrupt: router.line(Interrupt.keyboard),
             auxiliaryInterrupt: router.line(Interrupt.mouse),
             machine: parts.control
         )
@@ -36,11 +36,11 @@ struct LegacyDeviceSet {
         firmwareConfiguration = FirmwareConfiguration(memory: parts.memory)
         debug = DebugPorts(output: StandardError(), machine: parts.control)
         serial = UART16550A(
-            output: parts.serial,
+            output: parts.configuration.hasVirtioConsole ? DroppedOutput() : parts.serial,
             timers: parts.timers,
             interrupt: router.line(Interrupt.serial)
         )
-        parts.serial.connect(serial)
+        if !parts.configuration.hasVirtioConsole { parts.serial.connect(serial) }
     }
 
     /// Gives every device its ports.

@@ -1,5 +1,5 @@
 public import DeviceModel
-public import Engine
+internal import Engine
 internal import Synchronization
 
 /// Where everybody who is not the engine's thread asks something of it: devices, timers, and the user.

@@ -3,6 +3,7 @@ internal import Engine
 internal import GuestMemory
 internal import InterruptControllers
 internal import Telemetry
+internal import X86
 
 /// Runs the vCPUs of one machine in turns, on the thread that calls ``run()``, and brings their accesses to the devices.
 final class MachineRunner {

@@ -1,5 +1,6 @@
 public import Engine
 internal import Glibc
+internal import GuestMemory
 internal import Synchronization
 internal import SystemCalls
 

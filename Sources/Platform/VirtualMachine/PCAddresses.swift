@@ -1,5 +1,7 @@
 /// Where a `pc` has what: ports, interrupts and physical addresses that no register can move, as PCs have had them.
 enum PCAddresses {
+    /// Physical addresses have this many bits, as CPUID leaf 0x8000_0008 says.
+    static let physicalWidth = 40
     static let ioAPIC: UInt64 = 0xFEC0_0000
     static let configurationWindow: UInt64 = 0xB000_0000
     /// Where base address registers are placed when no firmware does it.

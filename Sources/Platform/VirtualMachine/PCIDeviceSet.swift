@@ -6,6 +6,7 @@ internal import LegacyDevices
 internal import PCI
 internal import Virtio
 internal import VirtioBlock
+internal import VirtioConsole
 internal import VirtioEntropy
 
 /// Bus 0 of a machine: bridges, the entropy device, and a block device for each disk.
@@ -15,8 +16,7 @@ struct PCIDeviceSet {
     /// The slots of the disks, in the order of the configuration.
     let diskSlots: [Int]
 
-    private static let entropySlot = 1
-    private static let firstDiskSlot = 2
+    private static let firstVirtioSlot = 1
 
     init(
         _ parts: MachineParts,
@@ -43,34 +43,31 @@ struct PCIDeviceSet {
             in: space,
             windowBase: hasFirmware ? nil : PCAddresses.configurationWindow
         )
-        var slots: [Int] = []
+        var devices: [any VirtioDevice] = [VirtioEntropy()]
+        if parts.configuration.hasVirtioConsole {
+            let serial = parts.serial
+            let console = VirtioConsole { serial.write($0) }
+            serial.connect(console)
+            devices.append(console)
+        }
+        let firstDiskSlot = Self.firstVirtioSlot + devices.count
+        for (index, image) in parts.images.enumerated() {
+            devices.append(VirtioBlock(image, identifier: "disk\(index)"))
+        }
+        diskSlots = parts.images.indices.map { firstDiskSlot + $0 }
         do throws(PCIError) {
             try bus.add(hostBridge, at: PCIHostBridge.location)
             try bus.add(bridge, at: LPCBridge.location)
-            try bus.add(
-                VirtioPCITransport(VirtioEntropy(), memory: parts.memory),
-                at: PCILocation(slot: Self.entropySlot)
-            )
+            for (index, device) in devices.enumerated() {
+                let slot = Self.firstVirtioSlot + index
+                guard slot < LPCBridge.location.slot else { throw .slotUnavailable(LPCBridge.location) }
+                try bus.add(VirtioPCITransport(device, memory: parts.memory), at: PCILocation(slot: slot))
+            }
+            if !hasFirmware {
+                try bus.assignResources(memoryWindow: PCAddresses.pciMemory, portWindow: PCAddresses.pciPorts)
+            }
         } catch {
             throw .pci(error)
-        }
-        for (index, disk) in parts.configuration.disks.enumerated() {
-            let image: RawImage
-            do throws(DiskImageError) { image = try RawImage(path: disk.path, isReadOnly: disk.isReadOnly) } catch {
-                throw .disk(error)
-            }
-            let slot = Self.firstDiskSlot + index
-            let transport = VirtioPCITransport(VirtioBlock(image, serial: "disk\(index)"), memory: parts.memory)
-            do throws(PCIError) { try bus.add(transport, at: PCILocation(slot: slot)) } catch { throw .pci(error) }
-            slots.append(slot)
-        }
-        diskSlots = slots
-        if !hasFirmware {
-            do throws(PCIError) {
-                try bus.assignResources(memoryWindow: PCAddresses.pciMemory, portWindow: PCAddresses.pciPorts)
-            } catch {
-                throw .pci(error)
-            }
         }
     }
 

@@ -1,5 +1,6 @@
 internal import Boot
 internal import DeviceModel
+internal import DiskImage
 internal import Engine
 internal import GuestMemory
 internal import InterruptControllers
@@ -29,6 +30,7 @@ final class PCMachine {
 
     init(
         _ configuration: MachineConfiguration,
+        images: [any DiskImage],
         serial: SerialBackend,
         control: MachineControl,
         trace: MachineTrace?,
@@ -61,7 +63,6 @@ final class PCMachine {
         router = InterruptRouter(pair: pair, ioAPIC: ioAPIC)
 
         // Processors, each with its APIC.
-        let width = Int(configuration.model.physicalAddressBits)
         let fabric = fabric
         let apics = (0..<configuration.processorCount).map { index in
             LocalAPIC(
@@ -70,7 +71,7 @@ final class PCMachine {
                 fabric: fabric,
                 timers: time.timers,
                 clock: time.clock,
-                physicalAddressWidth: width
+                physicalAddressWidth: PCAddresses.physicalWidth
             )
         }
         var members: [MachineRunner.Member] = []
@@ -93,6 +94,7 @@ final class PCMachine {
         // Devices.
         let parts = MachineParts(
             configuration: configuration,
+            images: images,
             memory: memory,
             timers: time.timers,
             router: router,
@@ -137,6 +139,8 @@ final class PCMachine {
 /// What devices are made from.
 struct MachineParts {
     let configuration: MachineConfiguration
+    /// The disks, in the configuration's order.
+    let images: [any DiskImage]
     let memory: GuestMemory
     let timers: any TimerService
     let router: InterruptRouter

@@ -2,16 +2,15 @@ internal import Glibc
 public import LegacyDevices
 internal import Synchronization
 internal import SystemCalls
+internal import VirtioConsole
 
 /// The host's end of a serial port. It outlives resets of the machine: ``connect(_:)`` names the port that gets the input.
 public final class SerialBackend: SerialOutput {
     /// Looks at input on its way to the guest and gives what is left of it.
     public typealias InputFilter = @Sendable ([UInt8]) -> [UInt8]
 
-    private static let backlogLimit = 1 << 16
-
     private let output: OutputQueue
-    private let receiver = Mutex<UART16550A?>(nil)
+    private let receiver = Mutex<(any SerialInput)?>(nil)
     private let filter: InputFilter?
     /// The path of the pseudo-terminal, for the user.
     public let terminalPath: String?
@@ -22,7 +21,6 @@ public final class SerialBackend: SerialOutput {
     public init(_ port: SerialPort, filter: InputFilter? = nil) throws(MachineError) {
         self.filter = filter
         let input: CInt
-        var path: String?
         switch port {
         case .standardIO:
             input = STDIN_FILENO
@@ -40,9 +38,12 @@ public final class SerialBackend: SerialOutput {
             do throws(SystemCallError) { terminal = try PseudoTerminal() } catch {
                 throw .cannotMakePseudoTerminal(cause: error)
             }
-            input = terminal.descriptor
-            path = terminal.path
             output = OutputQueue(descriptor: terminal.descriptor, dropsWhenFull: true)
+            terminalPath = terminal.path
+            let kept = OpenTerminal(terminal)
+            try startThread { [output] in output.run() }
+            try startThread { [self] in read(from: kept.terminal.descriptor) }
+            return
         case .unixSocket(let path):
             let socket: CInt
             do throws(SystemCallError) { socket = try UnixSocket.listen(at: path) } catch {
@@ -55,13 +56,13 @@ public final class SerialBackend: SerialOutput {
             try startThread { [output] in output.run() }
             return
         }
-        terminalPath = path
+        terminalPath = nil
         try startThread { [output] in output.run() }
         if input >= 0 { try startThread { [self] in read(from: input) } }
     }
 
-    /// Hands everything that comes in from now on to `port`.
-    public func connect(_ port: UART16550A) { receiver.withLock { $0 = port } }
+    /// Hands everything that comes in from now on to `device`.
+    func connect(_ device: any SerialInput) { receiver.withLock { $0 = device } }
 
     public func write(_ bytes: [UInt8]) { output.append(bytes) }
 
@@ -95,15 +96,17 @@ public final class SerialBackend: SerialOutput {
     }
 
     private func deliver(_ bytes: [UInt8]) {
-        // Reads no further while the guest has this much before it.
-        while let port = receiver.withLock({ $0 }), port.unreadByteCount > Self.backlogLimit { usleep(1000) }
-        if !bytes.isEmpty { receiver.withLock { $0 }?.receive(bytes) }
+        var rest = bytes[...]
+        while !rest.isEmpty, let device = receiver.withLock({ $0 }) {
+            rest = rest.dropFirst(device.take(Array(rest)))
+            if !rest.isEmpty { usleep(1000) }
+        }
     }
 
     /// Serves one client of a socket after another; what the guest sends meanwhile is lost.
     private func serve(_ socket: CInt) {
         while true {
-            let client = unsafe accept(socket, nil, nil)
+            let client = accept(socket, nil, nil)
             guard client >= 0 else {
                 if errno == EINTR || errno == ECONNABORTED { continue }
                 return
@@ -114,4 +117,35 @@ public final class SerialBackend: SerialOutput {
             close(client)
         }
     }
+}
+
+/// A device that input for a serial port goes to.
+protocol SerialInput: AnyObject, Sendable {
+    /// - Returns: How many of the bytes were taken; the rest is offered again.
+    func take(_ bytes: [UInt8]) -> Int
+}
+
+extension UART16550A: SerialInput {
+    private static var backlogLimit: Int { 1 << 16 }
+
+    func take(_ bytes: [UInt8]) -> Int {
+        guard unreadByteCount < Self.backlogLimit else { return 0 }
+        receive(bytes)
+        return bytes.count
+    }
+}
+
+extension VirtioConsole: SerialInput {
+    func take(_ bytes: [UInt8]) -> Int { receive(bytes) }
+}
+
+/// Keeps a pseudo-terminal open for the thread that reads from it.
+private final class OpenTerminal: Sendable {
+    let terminal: PseudoTerminal
+    init(_ terminal: consuming PseudoTerminal) { self.terminal = terminal }
+}
+
+/// Output that nobody hears.
+final class DroppedOutput: SerialOutput {
+    func write(_ bytes: [UInt8]) {}
 }

@@ -1,3 +1,4 @@
+internal import DiskImage
 public import Telemetry
 
 /// A machine from its start to its end, over any number of resets.
@@ -9,6 +10,8 @@ public final class VirtualMachine {
     private let control: MachineControl
     private let trace: MachineTrace?
     private let factory: any ProcessorFactory
+    /// Open for as long as the machine lives, resets included.
+    private let images: [any DiskImage]
     private var machine: PCMachine
     private var runner: MachineRunner
 
@@ -37,7 +40,23 @@ public final class VirtualMachine {
         self.control = control
         self.trace = trace
         self.factory = factory
-        machine = try PCMachine(configuration, serial: serial, control: control, trace: trace, factory: factory)
+        var images: [any DiskImage] = []
+        for disk in configuration.disks {
+            do throws(DiskImageError) {
+                images.append(try RawDiskImage(path: disk.path, isReadOnly: disk.isReadOnly))
+            } catch {
+                throw .disk(error)
+            }
+        }
+        self.images = images
+        machine = try PCMachine(
+            configuration,
+            images: images,
+            serial: serial,
+            control: control,
+            trace: trace,
+            factory: factory
+        )
         runner = machine.makeRunner()
     }
 
@@ -52,7 +71,14 @@ public final class VirtualMachine {
             let outcome = try runner.run()
             guard configuration.restartsOnReset, outcome == .reset || outcome == .tripleFault else { return outcome }
             machine.stop()
-            machine = try PCMachine(configuration, serial: serial, control: control, trace: trace, factory: factory)
+            machine = try PCMachine(
+                configuration,
+                images: images,
+                serial: serial,
+                control: control,
+                trace: trace,
+                factory: factory
+            )
             runner = machine.makeRunner()
             control.forgetReset()
         }

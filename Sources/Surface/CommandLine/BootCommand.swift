@@ -10,27 +10,33 @@ public struct BootCommand: ParsableCommand {
         commandName: "boot",
         abstract: "Start a kernel, or firmware with disks, on an emulated PC.",
         discussion: """
-            The machine is a PC with local and I/O APICs, PCI Express, virtio devices and an ACPI description of itself. Its
-            kernel may be a Linux bzImage, an ELF file with a PVH note, or a multiboot kernel.
+            The machine is a PC with local and I/O APICs, PCI Express, virtio devices and an ACPI \
+            description of itself. Its kernel may be a Linux bzImage, an ELF file with a PVH note, or a \
+            multiboot kernel.
 
             THE TERMINAL
-              With --serial stdio and a terminal on standard input, every key goes to the guest, but for:
-                Ctrl-]          end the machine
-                Ctrl-A x        end the machine
-                Ctrl-A a        send one Ctrl-A to the guest
-              Without a terminal, standard input is sent to the guest's serial port up to its end.
+              With --serial stdio and a terminal on standard input, every key goes to
+              the guest, but for:
+                Ctrl-]        end the machine
+                Ctrl-A x      end the machine
+                Ctrl-A a      send one Ctrl-A to the guest
+              Without a terminal, standard input is sent to the guest's serial port
+              up to its end.
 
             EXAMPLES
               A kernel, an initramfs and a shell on this terminal:
                 viv boot --kernel vmlinuz --initrd initrd.img --append console=ttyS0
 
-              The same with Debian's busybox as the whole system, or to run one command there:
+              The same with a static busybox as the whole system:
                 viv boot --kernel vmlinuz --busybox /bin/busybox
-                viv boot --kernel vmlinuz --busybox /bin/busybox --command 'uname -a' --append quiet
+
+              One command there, and its exit status here:
+                viv boot --kernel vmlinuz --busybox /bin/busybox --append quiet \\
+                  --command 'uname -a'
 
               Two processors, 2 GiB and two disks, one of which is not written to:
-                viv boot --kernel vmlinuz --append 'root=/dev/vda1 console=ttyS0' --cpus 2 \\
-                  --memory 2G --disk root.img --disk data.img,readonly
+                viv boot --kernel vmlinuz --append 'root=/dev/vda1 console=ttyS0' \\
+                  --cpus 2 --memory 2G --disk root.img --disk data.img,readonly
 
               A disk that boots by itself, through Debian's SeaBIOS:
                 viv boot --firmware /usr/share/seabios/bios-256k.bin --disk disk.img
@@ -40,13 +46,14 @@ public struct BootCommand: ParsableCommand {
 
             EXIT STATUS
               0      the guest powered off
-              1      a file, a value or the host stood in the way: one line says which
+              1      a file or the host stood in the way; one line says which
               2n+1   the guest wrote n to port 0xF4 (isa-debug-exit), modulo 256
               4      the guest reset, and --no-reboot was given
               6      the guest ended in a triple fault, and --no-reboot was given
               8      the user ended the machine by Ctrl-] or Ctrl-A x
               64     the command line was not understood
-              With --command, the status is that of the guest's command instead of 0 and 2n+1.
+              With --command, the status is that of the guest's command in place of 0
+              and 2n+1.
             """
     )
 

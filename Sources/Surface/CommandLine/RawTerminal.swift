@@ -19,21 +19,15 @@ enum RawTerminal {
     /// Saves the terminal's modes and makes it raw; nothing happens where standard input is no terminal.
     static func enter() {
         guard isTerminal, unsafe saved == nil else { return }
-        let modes = unsafe UnsafeMutablePointer<termios>.allocate(capacity: 2)
+        let modes = UnsafeMutablePointer<termios>.allocate(capacity: 2)
         guard unsafe tcgetattr(STDIN_FILENO, modes) == 0 else { return }
         unsafe (modes + 1).initialize(to: modes.pointee)
         unsafe cfmakeraw(modes + 1)
         unsafe saved = modes
         unsafe raw = modes + 1
         atexit { RawTerminal.restore() }
-        for number in endings {
-            var action = sigaction()
-            unsafe action.__sigaction_handler.sa_handler = { RawTerminal.end(by: $0) }
-            unsafe Glibc.sigaction(number, &action, nil)
-        }
-        var resume = sigaction()
-        unsafe resume.__sigaction_handler.sa_handler = { _ in RawTerminal.set(RawTerminal.raw) }
-        unsafe Glibc.sigaction(SIGCONT, &resume, nil)
+        for number in endings { _ = signal(number) { RawTerminal.end(by: $0) } }
+        _ = signal(SIGCONT) { _ in unsafe RawTerminal.set(RawTerminal.raw) }
         unsafe set(raw)
     }
 
@@ -56,17 +50,14 @@ enum RawTerminal {
     /// Restores the terminal and lets the signal do what it does by default.
     private static func end(by number: CInt) {
         restore()
-        var action = sigaction()
-        unsafe action.__sigaction_handler.sa_handler = SIG_DFL
-        var mine = sigaction()
-        unsafe Glibc.sigaction(number, &action, &mine)
+        _ = signal(number, SIG_DFL)
         var unblocked = sigset_t()
         unsafe sigemptyset(&unblocked)
         unsafe sigaddset(&unblocked, number)
         raise(number)
         unsafe pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
         // Only a stop comes back here, once the process is continued.
-        unsafe Glibc.sigaction(number, &mine, nil)
+        _ = signal(number) { RawTerminal.end(by: $0) }
         unsafe set(raw)
     }
 }

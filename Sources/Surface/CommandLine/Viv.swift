@@ -30,8 +30,7 @@ public struct Viv: ParsableCommand {
             // Help, version and statuses are `error`s too; only a bad command line is told in one line.
             guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
             let lines = message(for: error).split(whereSeparator: \.isNewline)
-            Console.say("viv: " + lines.joined(separator: " "))
-            Console.say("See 'viv --help', or 'viv help COMMAND'.")
+            Console.say("viv: " + lines.joined(separator: " ") + " (see viv --help)")
             Glibc.exit(ExitStatus.usage)
         }
         Glibc.exit(ExitStatus.success)

@@ -9,6 +9,9 @@
 /* memfd_create(2) with MFD_CLOEXEC: the descriptor, or -errno. */
 int clinux_memfd_create(const char *name);
 
+/* fallocate(2) with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE: 0, or -errno. */
+int clinux_punch_hole(int fd, int64_t offset, int64_t length);
+
 /* ioctl(2): the result, or -errno. Does not retry on EINTR. */
 int clinux_ioctl(int fd, unsigned long request, uintptr_t argument);
 
@@ -22,5 +25,9 @@ void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]);
 static inline void clinux_atomic_or(uint32_t *word, uint32_t bits) { __atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST); }
 static inline void clinux_atomic_and(uint32_t *word, uint32_t bits) { __atomic_fetch_and(word, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t clinux_atomic_load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+
+/* posix_openpt(3), grantpt(3), unlockpt(3) and ptsname_r(3), which glibc declares only for X/Open sources: the controlling
+   side's descriptor, closed on exec, and the other side's path; or -errno. */
+int clinux_openpt(char *path, size_t path_size);
 
 #endif

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// AVX2: permutes, broadcasts, variable shifts, masked moves and gathers.
+    @_optimize(none)
     mutating func addAVX2() {
         map = .vex0F38
         feature = .avx2

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// The VEX 0F 38 and 0F 3A maps: what SSSE3, SSE4, AES and PCLMULQDQ also have.
+    @_optimize(none)
     mutating func addAVXFromSSE4() {
         feature = .avx
         map = .vex0F38
@@ -87,6 +88,7 @@ extension OpcodeTableBuilder {
     }
 
     /// The VEX 0F 38 and 0F 3A maps: what only AVX and F16C have.
+    @_optimize(none)
     mutating func addAVXOnly() {
         feature = .avx
         map = .vex0F38

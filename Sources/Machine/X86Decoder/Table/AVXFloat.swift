@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// The VEX 0F map: floating point and moves.
+    @_optimize(none)
     mutating func addAVXFloat() {
         feature = .avx
         map = .vex0F

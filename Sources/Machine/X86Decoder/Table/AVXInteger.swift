@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// The VEX 0F map: integers.
+    @_optimize(none)
     mutating func addAVXInteger() {
         feature = .avx
         map = .vex0F

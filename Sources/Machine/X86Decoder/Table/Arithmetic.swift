@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// Every row.
+    @_optimize(none)
     mutating func addAll() {
         addArithmetic()
         addShifts()
@@ -17,6 +18,7 @@ extension OpcodeTableBuilder {
     }
 
     /// ADD to CMP in their nine forms, TEST, NOT to IDIV, INC, DEC, IMUL and the decimal adjustments.
+    @_optimize(none)
     mutating func addArithmetic() {
         map = .oneByte
         feature = .base
@@ -77,6 +79,7 @@ extension OpcodeTableBuilder {
     }
 
     /// Group 2.
+    @_optimize(none)
     mutating func addShifts() {
         let families: [(UInt64, StaticString, Operation, FlagEffect, FlagEffect)] = [
             (0, "rol", .rol, .rotate, .rotateByOne), (1, "ror", .ror, .rotate, .rotateByOne),

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// BMI1 and BMI2: VEX instructions on general registers, always with L clear.
+    @_optimize(none)
     mutating func addBitManipulation() {
         map = .vex0F38
         feature = .bmi1

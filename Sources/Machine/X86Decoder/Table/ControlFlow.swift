@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// Jumps, calls, returns and interrupts.
+    @_optimize(none)
     mutating func addControlFlow() {
         feature = .base
         addConditions()
@@ -64,6 +65,7 @@ extension OpcodeTableBuilder {
     }
 
     /// Jcc, SETcc and CMOVcc.
+    @_optimize(none)
     private mutating func addConditions() {
         let mnemonics: [(StaticString, StaticString, StaticString)] = [
             ("jo", "seto", "cmovo"), ("jno", "setno", "cmovno"), ("jb", "setb", "cmovb"), ("jae", "setae", "cmovae"),

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// FMA3: each operation in its three orders of operands.
+    @_optimize(none)
     mutating func addFMA() {
         map = .vex0F38
         feature = .fma

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// MMX registers: MMX itself and what SSE to SSSE3 added.
+    @_optimize(none)
     mutating func addMMX() {
         map = .map0F
         feature = .sse

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// MOV, XCHG, LEA, conversions and flag transfers.
+    @_optimize(none)
     mutating func addMoves() {
         map = .oneByte
         feature = .base
@@ -70,6 +71,7 @@ extension OpcodeTableBuilder {
     }
 
     /// PUSH and POP in all their forms, ENTER, LEAVE.
+    @_optimize(none)
     mutating func addStack() {
         map = .oneByte
         for number in UInt8(0)..<8 {
@@ -102,6 +104,7 @@ extension OpcodeTableBuilder {
         row(0xC9, "leave", .leave, "", .default64, reads: .rbp, writes: [.rsp, .rbp], raises: .stackFault)
     }
 
+    @_optimize(none)
     private mutating func pushAndPopSegment(
         _ push: UInt8,
         _ pop: UInt8,
@@ -122,6 +125,7 @@ extension OpcodeTableBuilder {
     }
 
     /// String instructions.
+    @_optimize(none)
     mutating func addStrings() {
         map = .oneByte
         let both: RegisterSet = [.rsi, .rdi, .rcx]
@@ -157,6 +161,7 @@ extension OpcodeTableBuilder {
     }
 
     /// Port I/O, HLT, interrupt flag.
+    @_optimize(none)
     mutating func addOneByteRest() {
         map = .oneByte
         let port: ExceptionSet = .generalProtection

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// SSSE3, SSE4, AES, PCLMULQDQ and SHA: the 0F 38 and 0F 3A maps.
+    @_optimize(none)
     mutating func addSSE4() {
         map = .map0F38
         feature = .ssse3

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// SSE to SSE3: moves, conversions and floating point of the 0F map.
+    @_optimize(none)
     mutating func addSSEFloat() {
         map = .map0F
         feature = .sse

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// SSE2 integer instructions of the 0F map.
+    @_optimize(none)
     mutating func addSSEInteger() {
         map = .map0F
         feature = .sse3

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// Integer instructions of the 0F map.
+    @_optimize(none)
     mutating func addTwoByteInteger() {
         map = .map0F
         feature = .base
@@ -73,6 +74,7 @@ extension OpcodeTableBuilder {
     }
 
     /// NOP with ModRM, prefetches, ENDBR, fences and cache-line instructions.
+    @_optimize(none)
     private mutating func addHints() {
         map = .map0F
         feature = .base

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// System instructions of the 0F maps.
+    @_optimize(none)
     mutating func addTwoByteSystem() {
         map = .map0F
         feature = .base
@@ -108,6 +109,7 @@ extension OpcodeTableBuilder {
     }
 
     /// 0F 01 with a register form: each ModRM byte is an instruction.
+    @_optimize(none)
     private mutating func addGroup7Registers() {
         func at(_ reg: UInt64, _ rm: UInt64) -> EncodingRule { [.slash(reg), .register, .rm(rm)] }
         feature = .vmx
@@ -137,6 +139,7 @@ extension OpcodeTableBuilder {
     }
 
     /// RDFSBASE and its like, and the waits that share their group.
+    @_optimize(none)
     private mutating func addBases() {
         feature = .fsgsbase
         let rule: EncodingRule = [.f3, .only64, .sensitive]
@@ -152,6 +155,7 @@ extension OpcodeTableBuilder {
     }
 
     /// RDRAND, RDSEED and RDPID.
+    @_optimize(none)
     private mutating func addRandom() {
         feature = .rdrand
         row(0xC7, "rdrand", .rdrand, "=Rv", [.slash6, .np, .p66], .compare)
@@ -163,6 +167,7 @@ extension OpcodeTableBuilder {
     }
 
     /// FXSAVE, the XSAVE family and MXCSR. The areas are wider than a byte can tell: their width is 0.
+    @_optimize(none)
     private mutating func addStateManagement() {
         let pair: RegisterSet = [.rax, .rdx]
         let general: ExceptionSet = [.generalProtection, .deviceNotAvailable]

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// x87, MMX, SSE, AVX and FMA.
+    @_optimize(none)
     mutating func addVectors() {
         addX87Memory()
         addX87Registers()
@@ -18,6 +19,7 @@ extension OpcodeTableBuilder {
     }
 
     /// A VEX integer instruction: AVX with 128 bits, AVX2 with 256.
+    @_optimize(none)
     mutating func avxInteger(
         _ opcode: UInt8,
         _ mnemonic: StaticString,

@@ -2,6 +2,7 @@ import X86
 
 extension OpcodeTableBuilder {
     /// x87 instructions with a memory operand.
+    @_optimize(none)
     mutating func addX87Memory() {
         map = .x87
         feature = .x87
@@ -69,6 +70,7 @@ extension OpcodeTableBuilder {
     }
 
     /// x87 instructions on the register stack.
+    @_optimize(none)
     mutating func addX87Registers() {
         map = .x87
         feature = .x87

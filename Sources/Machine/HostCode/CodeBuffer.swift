@@ -1,0 +1,66 @@
+import SystemCalls
+
+/// Memory for generated host code: one memory file mapped twice, read-write and read-execute, so that no mapping is ever
+/// both writable and executable.
+///
+/// Code is appended and never moves. Not thread-safe: the owner serialises ``append(alignment:_:)`` and ``reset()``;
+/// finished code may run on any thread.
+public final class CodeBuffer {
+    private let writable: HostMapping
+    private let executable: HostMapping
+    public let byteCount: Int
+    public private(set) var usedByteCount = 0
+
+    /// - Parameter byteCount: The capacity, a positive multiple of the page size.
+    public init(byteCount: Int) throws(HostCodeError) {
+        self.byteCount = byteCount
+        do throws(SystemCallError) {
+            let file = try FileDescriptor(memory: "vivarium-code", byteCount: byteCount)
+            writable = try HostMapping(sharing: file, byteCount: byteCount, access: .readWrite)
+            executable = try HostMapping(sharing: file, byteCount: byteCount, access: .readExecute)
+        } catch {
+            throw .mapping(byteCount: byteCount, cause: error)
+        }
+    }
+
+    /// Appends what `body` assembles.
+    ///
+    /// - Parameter alignment: Of the first byte; a power of two.
+    /// - Throws: ``HostCodeError/full(byteCount:)``; the buffer is then as before.
+    public func append(alignment: Int = 16, _ body: (inout Assembler) -> Void) throws(HostCodeError) -> HostCodeAddress {
+        let start = (usedByteCount + alignment - 1) & ~(alignment - 1)
+        guard start < byteCount else { throw .full(byteCount: byteCount) }
+        var assembler = Assembler(
+            cursor: writable.base + start,
+            limit: writable.base + byteCount,
+            executableOffset: executable.base - writable.base
+        )
+        body(&assembler)
+        guard !assembler.isFull else { throw .full(byteCount: byteCount) }
+        usedByteCount = assembler.cursor - writable.base
+        return HostCodeAddress(executable.base + start)
+    }
+
+    /// Gives every byte back. Nothing may run in the buffer, and nothing may keep an address of it.
+    public func reset() { usedByteCount = 0 }
+
+    /// Gives back everything that was appended when ``usedByteCount`` was `mark` or more; the same conditions.
+    public func reset(to mark: Int) { usedByteCount = min(usedByteCount, max(0, mark)) }
+}
+
+/// The address of a generated function that takes one pointer and returns nothing, by the System V calling convention.
+@frozen
+public struct HostCodeAddress: Hashable, Sendable {
+    /// 0 is no code.
+    public let rawValue: UInt
+
+    @inlinable public init(rawValue: UInt) { self.rawValue = rawValue }
+    @inlinable public init(_ pointer: UnsafeRawPointer) { rawValue = UInt(bitPattern: pointer) }
+
+    /// Calls the code. It must be finished, in a live ``CodeBuffer``, and not 0.
+    @inlinable @inline(__always)
+    public func call(_ argument: UnsafeMutableRawPointer) {
+        // SAFETY: the address is of code assembled for this signature; function pointers and addresses have one representation.
+        unsafeBitCast(rawValue, to: (@convention(c) (UnsafeMutableRawPointer) -> Void).self)(argument)
+    }
+}

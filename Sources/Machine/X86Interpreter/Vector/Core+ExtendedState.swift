@@ -1,0 +1,229 @@
+import X86
+import X86Decoder
+
+/// The state components that XSAVE knows here (SDM 1 §13.1), a bit each as in XCR0.
+enum StateComponent {
+    static let x87: UInt64 = 1
+    static let sse: UInt64 = 2
+    static let avx: UInt64 = 4
+    /// XCOMP_BV: the area is in compacted form.
+    static let compacted: UInt64 = 1 << 63
+    static let headerOffset = 512
+    static let avxOffset = 576
+    static let byteCount = 832
+}
+
+extension Core {
+    /// FXSAVE, FXRSTOR, LDMXCSR, STMXCSR and the XSAVE family.
+    func extendedState(_ i: Instruction, _ plan: UnsafePointer<VectorPlan>) throws(Fault) {
+        let encoding = plan.pointee.encoding
+        let isWide = encoding.w
+        switch (encoding.opcode, encoding.group) {
+        case (0xAE, 2):
+            let value = try load(UInt32.self, try linearAddress(i, 4, write: false))
+            guard value & 0xFFFF_0000 == 0 else { throw .generalProtection() }
+            state.mxcsr = value
+        case (0xAE, 3): try store(state.mxcsr, try linearAddress(i, 4, write: true))
+        case (0xAE, 0): try fxsave(i, isWide: isWide)
+        case (0xAE, 1): try fxrstor(i, isWide: isWide)
+        case (0xAE, 4): try xsave(i, isWide: isWide, skipsInitial: false, compacts: false)
+        case (0xAE, 6): try xsave(i, isWide: isWide, skipsInitial: true, compacts: false)
+        case (0xC7, 4): try xsave(i, isWide: isWide, skipsInitial: true, compacts: true)
+        case (0xC7, 5):
+            try checkXSAVE()
+            guard state.cpl == 0 else { throw .generalProtection() }
+            try xsave(i, isWide: isWide, skipsInitial: true, compacts: true)
+        case (0xAE, 5): try xrstor(i, isWide: isWide, needsCompacted: false)
+        case (0xC7, 3):
+            try checkXSAVE()
+            guard state.cpl == 0 else { throw .generalProtection() }
+            try xrstor(i, isWide: isWide, needsCompacted: true)
+        default: throw .invalidOpcode
+        }
+    }
+
+    /// The components that are not in their initial configuration (XINUSE, SDM 1 §13.6; what XGETBV with ECX = 1 masks).
+    var componentsInUse: UInt64 {
+        var set: UInt64 = 0
+        if x87Control != 0x37F || x87Status != 0 || x87Tags != 0 || x87Opcode != 0 || x87InstructionPointer != 0
+            || x87DataPointer != 0 || !isZero(CPUState.xsaveOffset + 32, 128)
+        {
+            set |= StateComponent.x87
+        }
+        if !isZero(VectorRegister.low(0), 256) { set |= StateComponent.sse }
+        if !isZero(VectorRegister.high(0), 256) { set |= StateComponent.avx }
+        return set
+    }
+
+    private func isZero(_ offset: Int, _ byteCount: Int) -> Bool {
+        var bits = VectorHalf()
+        for at in stride(from: offset, to: offset + byteCount, by: 16) {
+            bits |= raw.load(fromByteOffset: at, as: VectorHalf.self)
+        }
+        return bits == VectorHalf()
+    }
+
+    // MARK: FXSAVE
+
+    private func fxArea(_ i: Instruction, write: Bool) throws(Fault) -> UInt64 {
+        guard state.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 else { throw .deviceNotAvailable }
+        let linear = try linearAddress(i, 512, write: write)
+        guard linear & 15 == 0 else { throw .generalProtection() }
+        return linear
+    }
+
+    /// Bytes up to the last XMM register that the mode has.
+    private var legacyByteCount: Int { 160 + vectorRegisterCount * 16 }
+
+    private func fxsave(_ i: Instruction, isWide: Bool) throws(Fault) {
+        let linear = try fxArea(i, write: true)
+        packLegacy(isWide: isWide)
+        try storeBytes(linear, from: raw + VectorScratch.area, legacyByteCount)
+    }
+
+    private func fxrstor(_ i: Instruction, isWide: Bool) throws(Fault) {
+        let linear = try fxArea(i, write: false)
+        try loadBytes(linear, into: raw + VectorScratch.area, 512)
+        let mxcsr = state[dword: VectorScratch.area + 24]
+        guard mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
+        unpackX87(isWide: isWide)
+        state.mxcsr = mxcsr
+        (raw + VectorRegister.low(0)).copyMemory(from: raw + VectorScratch.area + 160, byteCount: vectorRegisterCount * 16)
+    }
+
+    /// Writes the legacy area as FXSAVE (`isWide`: FXSAVE64) lays it out to ``VectorScratch/area``.
+    private func packLegacy(isWide: Bool) {
+        let s = state
+        let area = VectorScratch.area
+        s[dword: CPUState.xsaveOffset + 28] = 0xFFFF
+        (raw + area).copyMemory(from: raw + CPUState.xsaveOffset, byteCount: 512)
+        if !isWide {
+            s[field: area + 8] = x87InstructionPointer & 0xFFFF_FFFF
+            s[field: area + 16] = x87DataPointer & 0xFFFF_FFFF
+        }
+    }
+
+    /// Takes the x87 state from the image at ``VectorScratch/area``.
+    private func unpackX87(isWide: Bool) {
+        let s = state
+        let area = VectorScratch.area
+        x87Control = raw.load(fromByteOffset: area, as: UInt16.self) & 0x1F7F | 0x40
+        x87Status = raw.load(fromByteOffset: area + 2, as: UInt16.self)
+        x87Tags = UInt16(s[byte: area + 4])
+        x87Opcode = raw.load(fromByteOffset: area + 6, as: UInt16.self) & 0x7FF
+        x87InstructionPointer = isWide ? s[field: area + 8] : s[field: area + 8] & 0xFFFF_FFFF
+        x87DataPointer = isWide ? s[field: area + 16] : s[field: area + 16] & 0xFFFF_FFFF
+        for index in 0..<8 {
+            s[field: VectorRegister.x87(index)] = s[field: area + 32 + index * 16]
+            s[field: VectorRegister.x87(index) + 8] = s[field: area + 40 + index * 16] & 0xFFFF
+        }
+        updateX87Summary()
+    }
+
+    // MARK: XSAVE
+
+    private func checkXSAVE() throws(Fault) {
+        guard state.cr4 & CR4.osxsave != 0 else { throw .invalidOpcode }
+        guard state.cr0 & CR0.taskSwitched == 0 else { throw .deviceNotAvailable }
+    }
+
+    /// The components asked for: EDX:EAX and XCR0. IA32_XSS is always 0.
+    private var requested: UInt64 { (state.rdx << 32 | state.rax & 0xFFFF_FFFF) & state.xcr0 }
+
+    /// XSAVE, XSAVEOPT, XSAVEC and XSAVES (SDM 1 §13.7 to §13.11). The modified optimisation is not used.
+    private func xsave(_ i: Instruction, isWide: Bool, skipsInitial: Bool, compacts: Bool) throws(Fault) {
+        try checkXSAVE()
+        let s = state
+        let wanted = requested
+        let byteCount = wanted & StateComponent.avx != 0 ? StateComponent.byteCount : StateComponent.avxOffset
+        let linear = try linearAddress(i, byteCount, write: true)
+        guard linear & 63 == 0 else { throw .generalProtection() }
+        try checkWritable(linear, byteCount, rules: ruleTable)
+        var used = componentsInUse
+        if compacts, s.mxcsr != 0x1F80 { used |= StateComponent.sse }
+        var header: UInt64 = 0
+        if !compacts { header = try load(UInt64.self, linear &+ UInt64(StateComponent.headerOffset)) & ~wanted }
+        header |= used & wanted
+        let saved = skipsInitial ? wanted & used : wanted
+        packLegacy(isWide: isWide)
+        let area = raw + VectorScratch.area
+        if saved & StateComponent.x87 != 0 {
+            try storeBytes(linear, from: area, 24)
+            try storeBytes(linear &+ 32, from: area + 32, 128)
+        }
+        let savesMXCSR = compacts ? saved & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
+        if savesMXCSR { try storeBytes(linear &+ 24, from: area + 24, 8) }
+        if saved & StateComponent.sse != 0 { try storeBytes(linear &+ 160, from: area + 160, vectorRegisterCount * 16) }
+        if saved & StateComponent.avx != 0 {
+            try storeBytes(
+                linear &+ UInt64(StateComponent.avxOffset),
+                from: raw + VectorRegister.high(0),
+                vectorRegisterCount * 16
+            )
+        }
+        try store(header, linear &+ UInt64(StateComponent.headerOffset))
+        if compacts { try store(wanted | StateComponent.compacted, linear &+ UInt64(StateComponent.headerOffset + 8)) }
+    }
+
+    /// XRSTOR and XRSTORS (SDM 1 §13.8, §13.12).
+    private func xrstor(_ i: Instruction, isWide: Bool, needsCompacted: Bool) throws(Fault) {
+        try checkXSAVE()
+        let s = state
+        let wanted = requested
+        let probe = try linearAddress(i, StateComponent.avxOffset, write: false)
+        guard probe & 63 == 0 else { throw .generalProtection() }
+        try loadBytes(probe, into: raw + VectorScratch.area, StateComponent.avxOffset)
+        let header = VectorScratch.area + StateComponent.headerOffset
+        let present = s[field: header]
+        let layout = s[field: header + 8]
+        let isCompacted = layout & StateComponent.compacted != 0
+        guard s[field: header + 16] == 0, isCompacted || !needsCompacted else { throw .generalProtection() }
+        if isCompacted {
+            for word in 3..<8 where s[field: header + word * 8] != 0 { throw .generalProtection() }
+            guard layout & ~StateComponent.compacted & ~s.xcr0 == 0, present & ~layout == 0,
+                present & StateComponent.compacted == 0
+            else { throw .generalProtection() }
+        } else {
+            guard layout == 0, present & ~s.xcr0 == 0 else { throw .generalProtection() }
+        }
+        let loaded = wanted & present
+        let loadsMXCSR = isCompacted ? loaded & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
+        let mxcsr = s[dword: VectorScratch.area + 24]
+        guard !loadsMXCSR || mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
+        let registers = vectorRegisterCount * 16
+        if loaded & StateComponent.avx != 0 {
+            let linear = try linearAddress(i, StateComponent.byteCount, write: false)
+            let target = raw + VectorScratch.area + StateComponent.avxOffset
+            try loadBytes(linear &+ UInt64(StateComponent.avxOffset), into: target, registers)
+        }
+        if loaded & StateComponent.x87 != 0 {
+            unpackX87(isWide: isWide)
+        } else if wanted & StateComponent.x87 != 0 {
+            initializeX87()
+            (raw + VectorRegister.x87(0)).initializeMemory(as: UInt8.self, repeating: 0, count: 128)
+        }
+        if loadsMXCSR {
+            s.mxcsr = mxcsr
+        } else if isCompacted, wanted & StateComponent.sse != 0 {
+            s.mxcsr = 0x1F80
+        }
+        restore(VectorRegister.low(0), 160, registers, wanted & StateComponent.sse != 0, loaded & StateComponent.sse != 0)
+        restore(
+            VectorRegister.high(0),
+            StateComponent.avxOffset,
+            registers,
+            wanted & StateComponent.avx != 0,
+            loaded & StateComponent.avx != 0
+        )
+    }
+
+    /// Loads a component's registers from the image, or zeroes them where the image says that they are initial.
+    private func restore(_ target: Int, _ source: Int, _ byteCount: Int, _ wanted: Bool, _ loaded: Bool) {
+        guard wanted else { return }
+        if loaded {
+            (raw + target).copyMemory(from: raw + VectorScratch.area + source, byteCount: byteCount)
+        } else {
+            (raw + target).initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+        }
+    }
+}

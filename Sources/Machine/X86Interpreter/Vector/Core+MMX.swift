@@ -1,0 +1,57 @@
+import HostCode
+import X86
+import X86Decoder
+
+extension Core {
+    /// Runs an instruction with MM registers: x87 becomes MMX state, with TOP 0 and every register valid (SDM 3A §12.2).
+    func runMMX(_ i: Instruction, _ plan: UnsafePointer<VectorPlan>) throws(Fault) {
+        let s = state
+        let traits = plan.pointee.traits
+        var linear: UInt64 = 0
+        if plan.pointee.byteCount != 0 {
+            linear = try vectorAddress(i, plan)
+            if traits.contains(.readsMemory) {
+                try loadBytes(linear, into: raw + VectorScratch.operand, plan.pointee.byteCount)
+            }
+            // What can fault is proved before the x87 state turns.
+            if traits.contains(.writesMemory) {
+                try checkWritable(linear, plan.pointee.byteCount, rules: ruleTable)
+            }
+        }
+        // CVTPI2PD from memory touches no MM register.
+        let encoding = plan.pointee.encoding
+        if !(encoding.key == 0x112A && encoding.isMemory) { enterMMX() }
+        plan.pointee.code.call(raw)
+        if traits.contains(.simd), s[dword: VectorScratch.raised] != 0 { throw simdFault(s[dword: VectorScratch.raised]) }
+        if traits.contains(.writesMemory), plan.pointee.byteCount != 0 {
+            try storeBytes(linear, from: raw + VectorScratch.operand, plan.pointee.byteCount)
+        }
+    }
+
+    /// TOP becomes 0 and every register valid. The area holds registers in stack order, so they turn with TOP.
+    func enterMMX() {
+        x87TurnToZero()
+        x87Tags = 0xFF
+    }
+
+    /// EMMS: every register empty.
+    func emptyMMX() {
+        x87TurnToZero()
+        x87Tags = 0
+    }
+
+    private func x87TurnToZero() {
+        let top = x87Top
+        guard top != 0 else { return }
+        let registers = (0..<8).map { raw.load(fromByteOffset: VectorRegister.x87($0), as: VectorHalf.self) }
+        // Physical register p is ST(p - TOP).
+        for physical in 0..<8 {
+            raw.storeBytes(
+                of: registers[(physical - top) & 7],
+                toByteOffset: VectorRegister.x87(physical),
+                as: VectorHalf.self
+            )
+        }
+        x87Status &= ~0x3800
+    }
+}

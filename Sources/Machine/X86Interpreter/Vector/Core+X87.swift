@@ -1,0 +1,98 @@
+import HostCode
+import X86
+import X86Decoder
+
+// The x87 part of the legacy area, in the layout of FXSAVE64 (SDM 1 §10.5.1): FCW 0, FSW 2, abridged tags 4, FOP 6,
+// FIP 8, FDP 16 (64 bits each), ST(i) at 32 + 16 i. The selectors FCS and FDS are deprecated and read as 0
+// (CPUID.7.0:EBX bit 13).
+extension Core {
+    var x87Control: UInt16 { get { word(0) } nonmutating set { setWord(0, newValue) } }
+    var x87Status: UInt16 { get { word(2) } nonmutating set { setWord(2, newValue) } }
+    /// A bit for each physical register that is not empty.
+    var x87Tags: UInt16 { get { word(4) } nonmutating set { setWord(4, newValue) } }
+    var x87Opcode: UInt16 { get { word(6) } nonmutating set { setWord(6, newValue) } }
+    var x87InstructionPointer: UInt64 {
+        get { state[field: CPUState.xsaveOffset + 8] } nonmutating set { state[field: CPUState.xsaveOffset + 8] = newValue }
+    }
+    var x87DataPointer: UInt64 {
+        get { state[field: CPUState.xsaveOffset + 16] } nonmutating set { state[field: CPUState.xsaveOffset + 16] = newValue }
+    }
+    var x87Top: Int { Int(x87Status >> 11 & 7) }
+
+    private func word(_ offset: Int) -> UInt16 { raw.load(fromByteOffset: CPUState.xsaveOffset + offset, as: UInt16.self) }
+    private func setWord(_ offset: Int, _ value: UInt16) {
+        raw.storeBytes(of: value, toByteOffset: CPUState.xsaveOffset + offset, as: UInt16.self)
+    }
+
+    /// An exception is raised and not masked: what FSW.ES summarises.
+    @inline(__always)
+    var hasPendingX87: Bool { x87Status & ~x87Control & 0x3F != 0 }
+
+    /// #MF where a waiting instruction meets a pending exception. Without CR0.NE a PC would raise FERR# and IRQ 13
+    /// instead (SDM 3A §2.5); nothing sets NE to 0 today but DOS, so that too is #MF here.
+    @inline(__always)
+    func checkPendingX87() throws(Fault) {
+        guard !hasPendingX87 else { throw .exception(ExceptionVector.x87) }
+    }
+
+    /// Makes FSW.ES and FSW.B agree with the flags and masks.
+    func updateX87Summary() {
+        let status = x87Status & 0x7F7F
+        x87Status = hasPendingX87 ? status | 0x8080 : status
+    }
+
+    /// Runs a waiting x87 instruction that is not a control instruction, and notes where it was.
+    func runX87(_ i: Instruction, _ plan: UnsafePointer<VectorPlan>) throws(Fault) {
+        try checkPendingX87()
+        let s = state
+        let traits = plan.pointee.traits
+        let isMemory = plan.pointee.byteCount != 0
+        var linear: UInt64 = 0
+        if isMemory {
+            linear = try vectorAddress(i, plan)
+            if traits.contains(.readsMemory) {
+                try loadBytes(linear, into: raw + VectorScratch.operand, plan.pointee.byteCount)
+            } else {
+                // What can fault is proved before the stack moves.
+                try checkWritable(linear, plan.pointee.byteCount, rules: ruleTable)
+            }
+        }
+        if traits.contains(.readsFlags) { s[field: VectorScratch.flags] = s.rflags & RFlags.arithmetic | 2 }
+        let opcode = x87Opcode
+        let dataPointer = x87DataPointer
+        plan.pointee.code.call(raw)
+        let failed = x87Status & ~x87Control & 0x3F
+        x87InstructionPointer = instructionRIP
+        x87DataPointer = isMemory ? effectiveOffset(i) : dataPointer
+        let encoding = plan.pointee.encoding
+        // FOP is that of the last instruction that raised an unmasked exception (SDM 1 §8.1.9.1).
+        x87Opcode = failed != 0 ? UInt16(encoding.opcode & 7) << 8 | UInt16(i.pointee.modRM) : opcode
+        // A store whose result could not be made writes nothing; an inexact one does.
+        if traits.contains(.writesMemory), failed & 0x1F == 0 {
+            try storeBytes(linear, from: raw + VectorScratch.operand, plan.pointee.byteCount)
+        }
+        if traits.contains(.writesFlags) { s.setArithmeticFlags(s[field: VectorScratch.flags]) }
+    }
+
+    /// What RESET leaves of x87, MMX, SSE and AVX (SDM 3A table 9-1); INIT keeps all of it.
+    func resetVectorState() {
+        clearVectorArea()
+        x87Control = 0x40
+        x87Tags = 0xFF
+        state.mxcsr = 0x1F80
+    }
+
+    private func clearVectorArea() {
+        (raw + CPUState.xsaveOffset).initializeMemory(as: UInt8.self, repeating: 0, count: 832)
+    }
+
+    /// FNINIT.
+    func initializeX87() {
+        x87Control = 0x37F
+        x87Status = 0
+        x87Tags = 0
+        x87Opcode = 0
+        x87InstructionPointer = 0
+        x87DataPointer = 0
+    }
+}
