@@ -108,7 +108,7 @@ let package = Package(
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
-        tests("VirtualMachine", ["Boot", "Engine", "GuestMemory", "X86"]),
-        tests("CommandLine"),
+        tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
+        tests("CommandLine", ["VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     ]
 )
