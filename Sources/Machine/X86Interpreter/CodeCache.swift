@@ -67,6 +67,9 @@ final class CodeCache {
     var chosenHandlers = [UInt8](repeating: noHandler, count: OpcodeTable.rowCount * Core.formCount)
     static let noHandler: UInt8 = 0xFF
 
+    /// Whether instructions decoded from now on go through the complete functions alone.
+    var avoidsQuickHandlers = false
+
     private(set) var invalidations: UInt64 = 0
     private(set) var resets: UInt64 = 0
 

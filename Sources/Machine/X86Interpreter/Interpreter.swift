@@ -194,4 +194,17 @@ public final class InterpreterCodeCache: @unchecked Sendable {
         cache = try CodeCache(memory: memory)
         stubs = try VectorStubs()
     }
+
+    /// Throws away what was decoded from `byteCount` bytes at `host`, which lie in one page of guest memory, after they were
+    /// changed from outside. Only between runs.
+    package func codeChanged(at host: UnsafeRawPointer, byteCount: Int) {
+        _ = cache.invalidate(host, offset: Int(UInt(bitPattern: host) & 0xFFF), byteCount: byteCount)
+    }
+
+    /// Whether instructions decoded from now on go through the complete functions alone, so that the quick handlers can be
+    /// compared with them.
+    package var avoidsQuickHandlers: Bool {
+        get { cache.avoidsQuickHandlers }
+        set { cache.avoidsQuickHandlers = newValue }
+    }
 }

@@ -9,6 +9,10 @@ extension Core {
         let operation = i.pointee.operation
         // A shift by one then needs no handler of its own.
         if i.pointee.operands.1.kind == .one { i.pointee.immediate = 1 }
+        if services.codeCache.avoidsQuickHandlers {
+            i.pointee.handler = groupHandler(operation).rawValue
+            return
+        }
         let dependsOnValues = operation == .jcc || operation == .shl || operation == .shr || operation == .sar
         if dependsOnValues || !i.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual]) {
             i.pointee.handler = (quickHandler(i.pointee, long: long) ?? groupHandler(operation)).rawValue
