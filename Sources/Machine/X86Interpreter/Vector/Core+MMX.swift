@@ -30,28 +30,15 @@ extension Core {
 
     /// TOP becomes 0 and every register valid. The area holds registers in stack order, so they turn with TOP.
     func enterMMX() {
-        x87TurnToZero()
+        turnX87(top: 0)
+        x87Status &= ~0x3800
         x87Tags = 0xFF
     }
 
     /// EMMS: every register empty.
     func emptyMMX() {
-        x87TurnToZero()
-        x87Tags = 0
-    }
-
-    private func x87TurnToZero() {
-        let top = x87Top
-        guard top != 0 else { return }
-        let registers = (0..<8).map { raw.load(fromByteOffset: VectorRegister.x87($0), as: VectorHalf.self) }
-        // Physical register p is ST(p - TOP).
-        for physical in 0..<8 {
-            raw.storeBytes(
-                of: registers[(physical - top) & 7],
-                toByteOffset: VectorRegister.x87(physical),
-                as: VectorHalf.self
-            )
-        }
+        turnX87(top: 0)
         x87Status &= ~0x3800
+        x87Tags = 0
     }
 }

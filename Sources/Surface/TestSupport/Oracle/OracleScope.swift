@@ -57,7 +57,8 @@ struct OracleScope {
         if row.endsBlock || row.sensitivity != .innocuous { return true }
         switch row.operation {
         case .fxsave, .fxrstor, .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors, .fldenv, .frstor, .fnstenv, .fnsave,
-            .ldmxcsr, .vldmxcsr, .ud0, .ud1, .ud2, .enter, .leave:
+            .ldmxcsr, .vldmxcsr, .ud0, .ud1, .ud2, .enter, .leave, .maskmovq,
+            .maskmovdqu, .vmaskmovdqu:
             return true
         default: return false
         }
