@@ -84,7 +84,9 @@ public final class NativeExecutor {
         prepareHeader()
         let target = window.writableCode + Self.codeOffset
         target.copyMemory(from: source, byteCount: code.count)
-        jumpOut.withUnsafeBytes { (target + code.count).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count) }
+        jumpOut.withUnsafeBytes {
+            (target + code.count).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
+        }
         // SAFETY: the code is assembled for this signature.
         native_run(unsafeBitCast(entry.rawValue, to: (@convention(c) (UnsafeMutableRawPointer?) -> Void).self), block)
         target.initializeMemory(as: UInt8.self, repeating: NativeWindow.fill, count: code.count + Self.exitByteCount)

@@ -38,7 +38,13 @@ final class NativeWindow {
             writable = try HostMapping(sharing: file, byteCount: Self.codeByteCount, access: .readWrite)
             writable.base.initializeMemory(as: UInt8.self, repeating: Self.fill, count: Self.codeByteCount)
             let code = mmap(
-                place + Self.codeStart, Self.codeByteCount, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, file.rawValue, 0)
+                place + Self.codeStart,
+                Self.codeByteCount,
+                PROT_READ | PROT_EXEC,
+                MAP_SHARED | MAP_FIXED,
+                file.rawValue,
+                0
+            )
             guard code != MAP_FAILED, mprotect(memory.baseAddress, memoryByteCount, PROT_READ | PROT_WRITE) == 0 else {
                 throw SystemCallError("mmap", errno: errno)
             }

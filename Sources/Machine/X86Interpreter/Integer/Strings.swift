@@ -40,12 +40,13 @@ extension Core {
         )
     }
 
-    /// The iterations left: those of rCX, or one. A count of 0 in ECX is zero-extended all the same, as Intel's CPUs do.
+    /// The iterations left: those of rCX, or one. ECX is zero-extended before the first of them, as Intel's CPUs do: also for a
+    /// count of 0, and where the first iteration faults.
     @inline(__always)
     private func remaining(_ run: StringRun) -> UInt64 {
         guard run.isRepeated else { return 1 }
         let count = state.rcx & run.mask
-        if count == 0 { setAddressRegister(1, 0, mask: run.mask) }
+        if run.mask != .max { setAddressRegister(1, count, mask: run.mask) }
         return count
     }
 

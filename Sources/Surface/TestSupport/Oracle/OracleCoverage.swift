@@ -84,11 +84,14 @@ public struct OracleCoverage {
         if !differing.isEmpty {
             lines.append(
                 "undefined flags that differ from this host's: "
-                    + differing.map { "\(name($0)) \(hexadecimal(undefined[Int($0)]))" }.joined(separator: ", "))
+                    + differing.map { "\(name($0)) \(hexadecimal(undefined[Int($0)]))" }.joined(separator: ", ")
+            )
         }
         let failing = runnable.filter { failureCounts[Int($0)] != 0 }
         if !failing.isEmpty {
-            lines.append("differences by row: " + failing.map { "\(name($0)) \(failureCounts[Int($0)])" }.joined(separator: ", "))
+            lines.append(
+                "differences by row: " + failing.map { "\(name($0)) \(failureCounts[Int($0)])" }.joined(separator: ", ")
+            )
         }
         return lines.joined(separator: "\n")
     }
@@ -98,7 +101,10 @@ public struct OracleCoverage {
             ("integer", { $0.operation.rawValue < Operation.firstSystem }),
             ("system", { Operation.firstSystem..<Operation.firstVector ~= $0.operation.rawValue }),
             ("x87", { $0.map == .x87 || $0.operation == .fwait }),
-            ("VEX", { [.vex0F, .vex0F38, .vex0F3A].contains($0.map) && $0.operation.rawValue >= Operation.firstVector }),
+            (
+                "VEX",
+                { [.vex0F, .vex0F38, .vex0F3A].contains($0.map) && $0.operation.rawValue >= Operation.firstVector }
+            ),
             ("MMX, SSE and state", { _ in true }),
         ]
         var counts = classes.map { _ in (rows: 0, cases: 0) }

@@ -17,7 +17,8 @@ struct OracleEncoder {
 
     /// - Parameter base: A register 0...7 but 4 that every memory operand is to use as its only address register, or nil.
     /// - Returns: The instruction and its bytes, or nil if no trial hit the row.
-    mutating func encode(_ index: UInt16, base: UInt8?, _ random: inout OracleRandom) -> (DecodedInstruction, [UInt8])? {
+    mutating func encode(_ index: UInt16, base: UInt8?, _ random: inout OracleRandom) -> (DecodedInstruction, [UInt8])?
+    {
         let row = OpcodeTable.row(index)
         for _ in 0..<3000 {
             assemble(row, base, &random)
@@ -47,7 +48,9 @@ struct OracleEncoder {
             if row.allowsLock, random.chance(percent: 25) { put(0xF0) }
         }
         if random.chance(percent: 10) { put(0x67) }
-        if random.chance(percent: 8) { put(usesGS && base == nil && random.chance(percent: 60) ? 0x65 : [0x26, 0x2E, 0x36, 0x3E][random.below(4)]) }
+        if random.chance(percent: 8) {
+            put(usesGS && base == nil && random.chance(percent: 60) ? 0x65 : [0x26, 0x2E, 0x36, 0x3E][random.below(4)])
+        }
         let bits = random.next()
         let register = bits & 3 != 0
         switch row.map {

@@ -55,6 +55,8 @@ extension OracleGenerator {
         case 3..<20: offset = 4096 - random.below(size + 1)
         default: offset = 64 + random.below(end - 128 - size)
         }
+        // Which of its parts the CPU finds missing first, and which it leaves alone, is its own affair.
+        if isXSAVE(i.operation), offset < 0 { offset = 64 }
         if alignment > 1, random.chance(percent: 85) { offset &= ~(alignment - 1) }
         return dataAddress &+ UInt64(bitPattern: Int64(offset))
     }
@@ -92,7 +94,9 @@ extension OracleGenerator {
         }
     }
 
-    private func isVSIB(_ operation: Operation) -> Bool { Operation.vpgatherdd.rawValue...Operation.vgatherqpd.rawValue ~= operation.rawValue }
+    private func isVSIB(_ operation: Operation) -> Bool {
+        Operation.vpgatherdd.rawValue...Operation.vgatherqpd.rawValue ~= operation.rawValue
+    }
 
     private func spreadIndexes(_ i: DecodedInstruction) {
         let isQword =
@@ -183,17 +187,22 @@ extension OracleGenerator {
             storeData(random.next() & 0x20_7ED5 | 2, at: state[4])
         case .verr, .verw, .lar, .lsl, .movToSegment, .popSegment, .lss, .lfs, .lgs: prepareSelector(i, target)
         case .ldmxcsr, .vldmxcsr:
-            if let target, random.chance(percent: 90) { storeData(UInt32(truncatingIfNeeded: random.next() & 0xFFFF), at: target) }
+            if let target, random.chance(percent: 90) {
+                storeData(UInt32(truncatingIfNeeded: random.next() & 0xFFFF), at: target)
+            }
         case .fxrstor, .xrstor, .xrstors:
             guard let target else { return }
-            if random.chance(percent: 90) { storeData(UInt32(truncatingIfNeeded: random.next() & 0xFFFF), at: target &+ 24) }
+            if random.chance(percent: 90) {
+                storeData(UInt32(truncatingIfNeeded: random.next() & 0xFFFF), at: target &+ 24)
+            }
             guard i.operation != .fxrstor, random.chance(percent: 95) else { return }
             for at in stride(from: 520 as UInt64, to: 576, by: 8) { storeData(0 as UInt64, at: target &+ at) }
             storeData(random.next() & 7, at: target &+ 512)
             if random.chance(percent: 25) { storeData(1 << 63 | random.next() & 7, at: target &+ 520) }
         case .xsave, .xsaveopt, .xsavec, .xsaves:
             if let target { storeData(random.next() & 7, at: target &+ 512) }
-        case .wrgsbase: if random.chance(percent: 80), case let r = i.operands.0.number { state[r] = random.next() >> 17 }
+        case .wrgsbase:
+            if random.chance(percent: 80), case let r = i.operands.0.number { state[r] = random.next() >> 17 }
         default: break
         }
     }
@@ -209,7 +218,9 @@ extension OracleGenerator {
             isSafe && bits & 0x1_0000 == 0 ? UInt16(bits & 3) : UInt16(truncatingIfNeeded: bits) | 0x1000
         if i.operation == .popSegment { return storeData(selector, at: state[4]) }
         if let target {
-            let place = i.operation == .lss || i.operation == .lfs || i.operation == .lgs ? target &+ UInt64(i.operandByteCount) : target
+            let place =
+                i.operation == .lss || i.operation == .lfs || i.operation == .lgs
+                ? target &+ UInt64(i.operandByteCount) : target
             return storeData(selector, at: place)
         }
         let source = i.operands.1.kind == .general ? i.operands.1 : i.operands.0
@@ -238,10 +249,13 @@ extension OracleGenerator {
         case .general where operand.number != 4: state[operand.number] = codeTarget()
         case .relative:
             let next = offset + Int(i.length)
-            let isShort = i.operation != .callNear && (i.opcode & 0xF0 == 0x70 || i.opcode == 0xEB || i.opcode & 0xFC == 0xE0)
+            let isShort =
+                i.operation != .callNear && (i.opcode & 0xF0 == 0x70 || i.opcode == 0xEB || i.opcode & 0xFC == 0xE0)
             if isShort {
                 let forward = 14 + random.below(113)
-                let distance = random.chance(percent: 20) ? 0 : random.next() & 1 == 0 ? forward : -(offset + 20 + random.below(100))
+                let distance =
+                    random.chance(percent: 20)
+                    ? 0 : random.next() & 1 == 0 ? forward : -(offset + 20 + random.below(100))
                 patch(index, at: next - 1, UInt64(bitPattern: Int64(distance)), byteCount: 1)
             } else {
                 var place = codeTarget()

@@ -100,7 +100,12 @@ final class OracleGenerator {
         let padded = code + [UInt8](repeating: 0, count: 14)
         guard
             padded.withUnsafeBufferPointer({
-                InstructionDecoder.decode($0.baseAddress.unsafelyUnwrapped, count: 15, size: .bits64, into: &instruction)
+                InstructionDecoder.decode(
+                    $0.baseAddress.unsafelyUnwrapped,
+                    count: 15,
+                    size: .bits64,
+                    into: &instruction
+                )
             }) == .complete
         else { return }
         instructions.append((bytes.count, instruction))
@@ -157,7 +162,11 @@ final class OracleGenerator {
         let padded = Array(bytes[instructions[index].offset...]) + [UInt8](repeating: 0, count: 16)
         padded.withUnsafeBufferPointer {
             _ = InstructionDecoder.decode(
-                $0.baseAddress.unsafelyUnwrapped, count: 15, size: .bits64, into: &instructions[index].instruction)
+                $0.baseAddress.unsafelyUnwrapped,
+                count: 15,
+                size: .bits64,
+                into: &instructions[index].instruction
+            )
         }
     }
 
@@ -203,7 +212,10 @@ final class OracleGenerator {
         }
         let bits = random.next()
         var control: UInt16 = 0x37F
-        if bits & 1 != 0 { control = 0x7F | UInt16(truncatingIfNeeded: bits >> 8) & 0xC00 | [0, 0x200, 0x300, 0x300][Int(bits >> 20 & 3)] }
+        if bits & 1 != 0 {
+            control =
+                0x7F | UInt16(truncatingIfNeeded: bits >> 8) & 0xC00 | [0, 0x200, 0x300, 0x300][Int(bits >> 20 & 3)]
+        }
         if bits & 0x70 == 0 { control &= ~(UInt16(truncatingIfNeeded: bits >> 32) & 0x3F) }
         var status = UInt16(truncatingIfNeeded: bits >> 40) & 0x7F00
         // Sticky flags of masked exceptions; rarely, a pending unmasked one.
@@ -211,7 +223,8 @@ final class OracleGenerator {
         if status & 0x3F & ~control != 0 {
             if bits & 0x3800 == 0 { status |= 0x8080 } else { status &= ~0x3F | control & 0x3F }
         }
-        let tags: UInt16 = bits & 0xC000 == 0 ? UInt16(truncatingIfNeeded: bits >> 48) & 0xFF : bits & 0x1_0000 == 0 ? 0xFF : 0
+        let tags: UInt16 =
+            bits & 0xC000 == 0 ? UInt16(truncatingIfNeeded: bits >> 48) & 0xFF : bits & 0x1_0000 == 0 ? 0xFF : 0
         area.storeBytes(of: control, as: UInt16.self)
         area.storeBytes(of: status, toByteOffset: 2, as: UInt16.self)
         area.storeBytes(of: tags, toByteOffset: 4, as: UInt16.self)

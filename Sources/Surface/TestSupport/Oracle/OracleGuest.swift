@@ -1,5 +1,5 @@
-import Glibc
 import Engine
+import Glibc
 import GuestMemory
 import HostCode
 import SystemCalls
@@ -65,7 +65,8 @@ final class OracleGuest {
 
     /// Both windows lie in one range of 2 MiB, so one table of each level does.
     private func map(_ linear: UInt64, _ pages: [UInt64], writable: Bool) throws {
-        let rights = PageTableEntryBits.user | (writable ? PageTableEntryBits.writable : 0)
+        let rights =
+            PageTableEntryBits.user | (writable ? PageTableEntryBits.writable | PageTableEntryBits.noExecute : 0)
         let table = Self.pageTables
         let all = PageTableEntryBits.user | PageTableEntryBits.writable
         try memory.store(table + 0x1000 | all, at: GuestAddress(table + (linear >> 39 & 511) * 8))
@@ -81,6 +82,7 @@ final class OracleGuest {
     private enum PageTableEntryBits {
         static let writable: UInt64 = 3
         static let user: UInt64 = 5
+        static let noExecute: UInt64 = 1 << 63
     }
 
     private func enterUserMode() {
@@ -108,7 +110,11 @@ final class OracleGuest {
     func resetSegments(fsBase: UInt64, gsBase: UInt64) {
         for register in [SegmentRegister.es, .ds, .fs, .gs] {
             state[register] = Segment(
-                base: register == .fs ? fsBase : register == .gs ? gsBase : 0, limit: 0, attributes: 0, selector: 0)
+                base: register == .fs ? fsBase : register == .gs ? gsBase : 0,
+                limit: 0,
+                attributes: 0,
+                selector: 0
+            )
         }
         interpreter.stateChanged()
     }
@@ -150,7 +156,9 @@ final class OracleGuest {
         return nil
     }
 
-    func dataWord(_ offset: Int) -> UInt64 { data[offset >> 12 & 1].load(fromByteOffset: offset & 0xFF8, as: UInt64.self) }
+    func dataWord(_ offset: Int) -> UInt64 {
+        data[offset >> 12 & 1].load(fromByteOffset: offset & 0xFF8, as: UInt64.self)
+    }
 
     /// Compares the data of two interpreters; this one ran the complete functions.
     func compareData(with other: OracleGuest, _ difference: inout OracleDifference) {

@@ -2,7 +2,9 @@
 struct OracleRandom {
     private var state: UInt64
 
-    init(seed: UInt64, number: UInt64) { state = (seed &+ 1) &* 0xD134_2543_DE82_EF95 ^ number &* 0x9E37_79B9_7F4A_7C15 }
+    init(seed: UInt64, number: UInt64) {
+        state = (seed &+ 1) &* 0xD134_2543_DE82_EF95 ^ number &* 0x9E37_79B9_7F4A_7C15
+    }
 
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
