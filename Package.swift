@@ -87,7 +87,12 @@ let package = Package(
             path: "Sources/Surface/viv",
             swiftSettings: safe
         ),
-        layer("Surface", "TestSupport", ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"], engine),
+        layer(
+            "Surface",
+            "TestSupport",
+            ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"],
+            engine
+        ),
         // Tests
         tests("SystemCalls"),
         tests("ByteCoding"),
