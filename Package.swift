@@ -115,6 +115,6 @@ let package = Package(
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
-        tests("CommandLine", ["VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        tests("CommandLine", ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     ]
 )
