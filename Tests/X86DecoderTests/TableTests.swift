@@ -36,7 +36,7 @@ struct DecodingCase: Sendable, CustomTestStringConvertible {
         DecodingCase("f0 48 0f b1 0a", 64, "lock cmpxchg qword ptr [rdx], rcx"),
         DecodingCase("f3 48 a5", 64, "rep movsq qword ptr es:[rdi], qword ptr ds:[rsi]"),
         DecodingCase("f3 90", 64, "pause"),
-        DecodingCase("41 90", 64, "xchg r8, rax"),
+        DecodingCase("49 90", 64, "xchg r8, rax"),
         DecodingCase("f3 0f b8 c1", 64, "popcnt eax, ecx"),
         DecodingCase("66 f2 0f 38 f1 c1", 64, "crc32 eax, cx"),
         DecodingCase("62 01", 32, "bound eax, qword ptr [ecx]"),
