@@ -36,6 +36,7 @@ let package = Package(
     targets: [
         // Base
         .target(name: "CLinux", path: "Sources/Base/CLinux"),
+        .target(name: "CHostProbe", path: "Sources/Base/CHostProbe"),
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
@@ -94,7 +95,7 @@ let package = Package(
         tests("Telemetry"),
         tests("GuestMemory", ["SystemCalls"]),
         tests("X86"),
-        tests("X86Decoder", ["HostCode", "SystemCalls", "TestSupport", "X86"]),
+        tests("X86Decoder", ["CHostProbe", "HostCode", "SystemCalls", "TestSupport", "X86"]),
         tests("Engine", ["GuestMemory"]),
         tests("HostCode", ["TestSupport", "X86"]),
         tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
@@ -108,7 +109,7 @@ let package = Package(
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
-        tests("VirtualMachine", ["Boot", "Engine", "GuestMemory", "X86"]),
-        tests("CommandLine"),
+        tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
+        tests("CommandLine", ["VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     ]
 )

@@ -1,5 +1,6 @@
 import HostCode
 import Testing
+import X86
 
 @Suite struct CodeBufferTests {
     @Test func `Generated code runs and sees its argument`() throws {

@@ -30,6 +30,8 @@ struct DecoderPass {
     var isVEX = false
     var isWide = false
     var isInvalid = false
+    /// The opcode map is one that no CPU has yet.
+    var isReserved = false
 
     @inline(__always) init(bytes: UnsafePointer<UInt8>, limit: Int, isLong: Bool) {
         self.bytes = bytes
@@ -91,6 +93,8 @@ struct DecoderPass {
         }
         mandatory = repeats != 0 ? repeats : flags >> 3 & 1 != 0 ? 1 : 0
         if isVEX {
+            guard position < limit else { return false }
+            if bytes[position] & 3 == 0, byte != 0xC5 { return finishOldForm(byte, hasAddressSize, size, &instruction) }
             if byte == 0x62 { return finishEVEX(hasAddressSize, size, &instruction) }
             guard let vexMap = decodeVEX(byte) else { return false }
             map = vexMap
@@ -104,6 +108,13 @@ struct DecoderPass {
             map = .map0F
             if byte == 0x38 || byte == 0x3A {
                 map = byte == 0x38 ? .map0F38 : .map0F3A
+                guard position < limit else { return false }
+                byte = bytes[position]
+                position &+= 1
+            } else if byte & 0xF8 == 0x38 {
+                // Intel CPUs measure 0F 39 and 0F 3B...3F as if they were maps like their neighbours.
+                map = byte == 0x39 || byte == 0x3C || byte == 0x3D ? .map0F38 : .map0F3A
+                isReserved = true
                 guard position < limit else { return false }
                 byte = bytes[position]
                 position &+= 1
@@ -131,16 +142,16 @@ struct DecoderPass {
 
         // The ModRM byte, and the row.
         let slot = Int(map.rawValue) << 8 | Int(byte)
-        let shape = tables.shapes[slot]
+        let shape = isReserved ? (map == .map0F3A ? [.modRM, .byte] : .modRM) : tables.shapes[slot]
         var modRM: UInt8 = 0
-        let hasModRM = shape & 1 != 0
+        let hasModRM = shape.contains(.modRM)
         if hasModRM {
             guard position < limit else { return false }
             modRM = bytes[position]
             position &+= 1
             instruction.modRM = modRM
         }
-        var node = tables.roots[slot]
+        var node = isReserved ? 0 : tables.roots[slot]
         while node & 0x8000 != 0 {
             let start = Int(node & 0x7FFF)
             let value: Int
@@ -176,7 +187,7 @@ struct DecoderPass {
         instruction.memoryByteCount = rmByteCount
 
         // The memory operand.
-        if hasModRM, modRM < 0xC0, !row.traits.contains(.modIgnored) {
+        if hasModRM, modRM < 0xC0, !shape.contains(.modIgnored) {
             guard decodeMemory(modRM, addressSize, segment, row.traits.contains(.vsib), &instruction) else { return false }
         }
 
@@ -201,9 +212,8 @@ struct DecoderPass {
                     }
                 }
             }
-        } else if node == 0, shape & 2 != 0 {
-            guard position < limit else { return false }
-            position &+= 1
+        } else if node == 0 {
+            guard skipImmediate(shape, isVEX && size == .bits16 ? 2 : operandSize) else { return false }
         }
 
         // What makes the whole undefined.
@@ -217,6 +227,7 @@ struct DecoderPass {
             isInvalid = true
         }
         if row.traits.contains(.checksNumbers) { checkNumbers(instruction) }
+        if row.traits.contains(.vsib), hasEqualRegisters(instruction) { isInvalid = true }
         if repeats != 0, !row.traits.contains(.prefixIsOpcode) {
             flags |= repeats == 2 ? InstructionPrefixes.repeatEqual.rawValue : InstructionPrefixes.repeatNotEqual.rawValue
         }
@@ -253,22 +264,27 @@ struct DecoderPass {
             rex = 0x40 | ~second >> 5 & 7
             vexW = last >> 7
             if isLong { rex |= vexW << 3 }
-            switch second & 31 {
-            case 1: break
-            case 2: map = .vex0F38
-            case 3: map = .vex0F3A
-            default: isInvalid = true
-            }
+            if second & 31 == 0 || second & 31 > 3 { isInvalid = true }
+            // Reserved maps are measured as the one whose low bits they share.
+            if second & 3 == 2 { map = .vex0F38 }
+            if second & 3 == 3 { map = .vex0F3A }
         } else {
             rex = 0x40 | ~second >> 5 & 4
         }
         if !isLong { rex = 0x40 }
         vvvv = ~last >> 3 & 15
-        if !isLong { vvvv &= 7 }
         isWide = last & 4 != 0
         let prefix = last & 3
         mandatory = Int(prefix)
         return map
+    }
+
+    /// Steps over the immediate of an instruction without row.
+    @inline(never)
+    private mutating func skipImmediate(_ shape: OpcodeShape, _ operandSize: Int) -> Bool {
+        let z = operandSize == 2 ? 2 : 4
+        position &+= shape.contains(.byte) ? 1 : shape.contains(.z) ? z : shape.contains(.farPointer) ? z &+ 2 : 0
+        return position <= limit
     }
 
     /// Decodes ModRM's memory form, with SIB and displacement (SDM 2A §2.1.5).
@@ -328,17 +344,14 @@ struct DecoderPass {
             instruction.displacement = Int32(Int8(bitPattern: bytes[position]))
             position &+= 1
         case 2:
-            guard position &+ 2 <= limit else { return skipToLimit() }
+            guard position &+ 2 <= limit else { return false }
             instruction.displacement = Int32(Int16(truncatingIfNeeded: readLittleEndian(2)))
         default:
-            guard position &+ 4 <= limit else { return skipToLimit() }
+            guard position &+ 4 <= limit else { return false }
             instruction.displacement = Int32(truncatingIfNeeded: readLittleEndian(4))
         }
         return true
     }
-
-    @inline(__always)
-    private func skipToLimit() -> Bool { false }
 
     /// Reads `count` bytes; the caller has checked that they are there.
     @inline(__always)
@@ -387,7 +400,7 @@ struct DecoderPass {
         case .opcodeByte:
             return byteRegister(instruction.opcode & 7 | (rex & 1) << 3)
         case .vvvvGeneral:
-            return Operand(.general, vvvv)
+            return Operand(.general, isLong ? vvvv : vvvv & 7)
         case .segment:
             return Operand(.segment, modRM >> 3 & 7)
         case .control:
@@ -461,7 +474,7 @@ struct DecoderPass {
         case .vectorRM:
             return modRM < 0xC0 ? Operand(.memory) : Operand(.vector, modRM & 7 | (rex & 1) << 3)
         case .vectorVVVV:
-            return Operand(.vector, vvvv)
+            return Operand(.vector, isLong ? vvvv : vvvv & 7)
         case .vectorImmediate:
             guard position < limit else { return nil }
             let value = readLittleEndian(1)
@@ -476,38 +489,71 @@ struct DecoderPass {
 
     /// CR1, CR5...7 and those above 8 do not exist, nor do debug registers above 7 (DR4 and DR5 are CR4.DE's).
     private mutating func checkNumbers(_ instruction: DecodedInstruction) {
-        for operand in [instruction.operands.0, instruction.operands.1] {
-            if operand.kind == .control, 0x11D >> operand.number & 1 == 0 { isInvalid = true }
-            if operand.kind == .debug, operand.number > 7 { isInvalid = true }
+        let first = instruction.operands.0
+        let second = instruction.operands.1
+        let operand = second.kind == .control || second.kind == .debug ? second : first
+        if operand.kind == .control, 0x11D >> operand.number & 1 == 0 { isInvalid = true }
+        if operand.kind == .debug, operand.number > 7 { isInvalid = true }
+    }
+
+    /// A gather whose destination, index and mask are not three registers is #UD.
+    private func hasEqualRegisters(_ instruction: DecodedInstruction) -> Bool {
+        let destination = instruction.operands.0.number
+        let mask = instruction.operands.2.number
+        let index = Int(instruction.index)
+        return destination == mask || destination == index || mask == index
+    }
+
+    /// Measures C4 and 62 where the map's low bits are 0: Intel CPUs fetch these as LES and BOUND with that ModRM byte.
+    @inline(never)
+    private mutating func finishOldForm(
+        _ opcode: UInt8,
+        _ hasAddressSize: Bool,
+        _ size: CodeSize,
+        _ instruction: inout DecodedInstruction
+    ) -> Bool {
+        let modRM = bytes[position]
+        position &+= 1
+        let addressSize = isLong ? (hasAddressSize ? 4 : 8) : (size == .bits32) == hasAddressSize ? 2 : 4
+        instruction.opcode = opcode
+        instruction.modRM = modRM
+        instruction.addressByteCount = UInt8(truncatingIfNeeded: addressSize)
+        if modRM < 0xC0 {
+            guard decodeMemory(modRM, addressSize, 0xFF, false, &instruction) else { return false }
         }
+        instruction.length = UInt8(truncatingIfNeeded: position)
+        return true
     }
 
     /// Measures an EVEX instruction, which no CPU model has (SDM 2A §2.7).
+    @inline(never)
     private mutating func finishEVEX(
         _ hasAddressSize: Bool,
         _ size: CodeSize,
         _ instruction: inout DecodedInstruction
     ) -> Bool {
-        guard position &+ 5 <= limit else { return false }
-        let map = bytes[position] & 7
-        let opcode = bytes[position &+ 3]
-        let modRM = bytes[position &+ 4]
-        position &+= 5
-        instruction.opcode = opcode
-        instruction.modRM = modRM
-        let addressSize = isLong ? (hasAddressSize ? 4 : 8) : (size == .bits32) == hasAddressSize ? 2 : 4
-        if modRM < 0xC0 {
-            guard decodeMemory(modRM, addressSize, 0xFF, false, &instruction) else { return false }
-        }
-        let hasImmediate: Bool =
-            switch (map, opcode) {
-            case (3, _), (1, 0x70...0x73), (1, 0xC2), (1, 0xC4...0xC6): true
-            default: false
+        guard position &+ 4 <= limit else { return false }
+        let map: OpcodeMapID =
+            switch bytes[position] & 3 {
+            case 2: .vex0F38
+            case 3: .vex0F3A
+            default: .vex0F
             }
-        if hasImmediate {
+        let opcode = bytes[position &+ 3]
+        position &+= 4
+        instruction.opcode = opcode
+        let shape = DecodeTables.shared.shapes[Int(map.rawValue) << 8 | Int(opcode)]
+        let addressSize = isLong ? (hasAddressSize ? 4 : 8) : (size == .bits32) == hasAddressSize ? 2 : 4
+        if shape.contains(.modRM) {
             guard position < limit else { return false }
+            let modRM = bytes[position]
             position &+= 1
+            instruction.modRM = modRM
+            if modRM < 0xC0, !shape.contains(.modIgnored) {
+                guard decodeMemory(modRM, addressSize, 0xFF, false, &instruction) else { return false }
+            }
         }
+        guard skipImmediate(shape, size == .bits16 ? 2 : 4) else { return false }
         instruction.addressByteCount = UInt8(truncatingIfNeeded: addressSize)
         instruction.length = UInt8(truncatingIfNeeded: position)
         return true

@@ -19,7 +19,7 @@ struct DecodeTables: @unchecked Sendable {
     let rows: UnsafePointer<DecodeRow>
     /// By ``OpcodeMapID`` and opcode: a row, or with bit 15 a split in `nodes`.
     let roots: UnsafePointer<UInt16>
-    let shapes: UnsafePointer<UInt8>
+    let shapes: UnsafePointer<OpcodeShape>
     let nodes: UnsafePointer<UInt16>
     /// By ``WidthCode`` and a state of four bits: operand size 1:0, VEX.L 2, 64-bit mode 3.
     let widths: UnsafePointer<UInt8>
@@ -30,7 +30,7 @@ struct DecodeTables: @unchecked Sendable {
         var builder = OpcodeTableBuilder()
         builder.addAll()
         var roots: [UInt16] = []
-        var shapes: [UInt8] = []
+        var shapes: [OpcodeShape] = []
         for map: OpcodeMapID in [.oneByte, .map0F, .map0F38, .map0F3A, .vex0F, .vex0F38, .vex0F3A, .x87] {
             let (mapRoots, mapShapes) = builder.roots(map)
             roots += mapRoots

@@ -40,7 +40,7 @@ struct OpcodeTableBuilder {
     private(set) var decodeRows: [DecodeRow] = []
     private var rules: [EncodingRule] = []
     private var usesModRM: [Bool] = []
-    private var immediateByteCounts: [UInt8] = []
+    private var immediates: [OpcodeShape] = []
     /// Row indexes by map and opcode.
     private var slots = [[UInt16]](repeating: [], count: 8 * 256)
     /// Splits: the dimension, then a node for each of its values.
@@ -85,7 +85,7 @@ struct OpcodeTableBuilder {
         usesModRM.append(
             operands.contains { $0.usesModRM } || rule.constrains(.mod) || rule.constrains(.reg) || rule.constrains(.rm)
         )
-        immediateByteCounts.append(operands.contains { $0.mode == .immediateByte || $0.mode == .vectorImmediate } ? 1 : 0)
+immediates.append(OpcodeShape.immediate(operands))
         slots[Int(map.rawValue) << 8 | Int(opcode)].append(UInt16(decodeRows.count))
         decodeRows.append(entry)
         rules.append(rule)
@@ -181,20 +181,25 @@ struct OpcodeTableBuilder {
         return set
     }
 
-    /// What every opcode of `map` leads to, 256 values, and what is known of its length, likewise: bit 0 a ModRM byte, bit 1
-    /// an immediate byte.
-    mutating func roots(_ map: OpcodeMapID) -> (nodes: [UInt16], shapes: [UInt8]) {
+    /// What every opcode of `map` leads to, and its shape, 256 of each.
+    mutating func roots(_ map: OpcodeMapID) -> (nodes: [UInt16], shapes: [OpcodeShape]) {
         var roots: [UInt16] = []
-        var shapes: [UInt8] = []
+        var shapes: [OpcodeShape] = []
         for opcode in 0..<256 {
             let candidates = slots[Int(map.rawValue) << 8 | opcode]
             roots.append(build(candidates, EncodingRule.Dimension.allCases[...]))
-            var shape: UInt8 = candidates.contains { usesModRM[Int($0)] } ? 1 : 0
-            if candidates.isEmpty {
-                shape = UndefinedShape.of(map, opcode)
-            } else if candidates.allSatisfy({ immediateByteCounts[Int($0)] != 0 }) {
-                shape |= 2
+            var source = candidates
+            if candidates.isEmpty, map == .vex0F, !(0x30..<0x40).contains(opcode) {
+                source = slots[Int(OpcodeMapID.map0F.rawValue) << 8 | opcode]
             }
+            guard let first = source.first else {
+                shapes.append(OpcodeShape.undefined(map, opcode))
+                continue
+            }
+            var shape = immediates[Int(first)]
+            if !source.allSatisfy({ immediates[Int($0)] == shape }) { shape = [] }
+            if source.contains(where: { usesModRM[Int($0)] }) { shape.insert(.modRM) }
+            if rules[Int(first)].contains(.modIgnored) { shape.insert(.modIgnored) }
             shapes.append(shape)
         }
         return (roots, shapes)
@@ -215,14 +220,38 @@ struct OpcodeTableBuilder {
     }
 }
 
-/// What is known of the lengths of opcodes that no row defines.
-enum UndefinedShape {
-    static func of(_ map: OpcodeMapID, _ opcode: Int) -> UInt8 {
-        switch map {
-        case .oneByte: 0
-        case .map0F: opcode == 0x0F ? 3 : 1
-        case .map0F3A, .vex0F3A: 3
-        case .map0F38, .vex0F38, .vex0F, .x87: 1
+/// What the length of an instruction depends on, besides its row: the CPU fetches this much even of what it then refuses.
+struct OpcodeShape: OptionSet {
+    let rawValue: UInt8
+    static let modRM = OpcodeShape(rawValue: 1)
+    static let byte = OpcodeShape(rawValue: 2)
+    /// 16 or 32 bits, by operand size.
+    static let z = OpcodeShape(rawValue: 4)
+    static let farPointer = OpcodeShape(rawValue: 8)
+    static let modIgnored = OpcodeShape(rawValue: 16)
+
+    static func immediate(_ operands: [OperandCode]) -> OpcodeShape {
+        for operand in operands {
+            switch operand.mode {
+            case .immediateByte, .immediateSigned, .vectorImmediate, .relativeByte: return .byte
+            case .immediateZ, .relativeZ: return .z
+            case .farPointer: return .farPointer
+            default: break
+            }
+        }
+        return []
+    }
+
+    /// The shape of an opcode that no row defines, as Intel CPUs fetch it.
+    static func undefined(_ map: OpcodeMapID, _ opcode: Int) -> OpcodeShape {
+        switch (map, opcode) {
+        case (.oneByte, _): []
+        case (.map0F, 0x04), (.map0F, 0x0A), (.map0F, 0x0C), (.map0F, 0x0E...0x0F), (.map0F, 0x24...0x27), (.map0F, 0x36),
+            (.vex0F, 0x04), (.vex0F, 0x0A), (.vex0F, 0x0C), (.vex0F, 0x0E...0x0F), (.vex0F, 0x24...0x27),
+            (.vex0F, 0x30...0x3F):
+            []
+        case (.map0F3A, _), (.vex0F3A, _): [.modRM, .byte]
+        default: .modRM
         }
     }
 }

@@ -40,9 +40,14 @@ extension Core {
         )
     }
 
-    /// The iterations left: those of rCX, or one.
+    /// The iterations left: those of rCX, or one. A count of 0 in ECX is zero-extended all the same, as Intel's CPUs do.
     @inline(__always)
-    private func remaining(_ run: StringRun) -> UInt64 { run.isRepeated ? state.rcx & run.mask : 1 }
+    private func remaining(_ run: StringRun) -> UInt64 {
+        guard run.isRepeated else { return 1 }
+        let count = state.rcx & run.mask
+        if count == 0 { setAddressRegister(1, 0, mask: run.mask) }
+        return count
+    }
 
     /// Accounts for `count` finished iterations.
     ///

@@ -77,6 +77,17 @@ extension Core {
         try push(next)
     }
 
+    /// RET in 64-bit mode: a bad target leaves the stack pointer as it was.
+    @inline(__always)
+    func ret() throws(Fault) {
+        let s = state
+        let pointer = s.rsp
+        let target: UInt64
+        do throws(Fault) { target = try load(UInt64.self, pointer) } catch { throw stackFault(error) }
+        try branch(to: target)
+        s.rsp = pointer &+ 8
+    }
+
     /// LEAVE in 64-bit mode.
     @inline(__always)
     func leave() throws(Fault) {
@@ -174,7 +185,7 @@ extension Core {
         return result
     }
 
-    /// IMUL of two operands: CF and OF say whether the product lost bits; AF is cleared.
+    /// IMUL of two operands: CF and OF say whether the product lost bits; see ``setFlagsMultiply(_:lost:)``.
     @inline(__always)
     func multiply<T: OperandInteger>(_ a: T, _ b: T) -> T {
         let result: T
@@ -188,7 +199,7 @@ extension Core {
             result = T(truncatingIfNeeded: product)
             overflow = lost
         }
-        setFlags(result, carry: overflow, overflow: overflow)
+        setFlagsMultiply(result, lost: overflow)
         return result
     }
 
@@ -199,8 +210,9 @@ extension Core {
         let n = T(truncatingIfNeeded: count)
         let result = a &<< n
         let carry = a &>> (T(truncatingIfNeeded: T.bitWidth) &- n) & 1 != 0
-        let top = result &>> T(truncatingIfNeeded: T.bitWidth &- 1) != 0
-        setFlags(result, carry: carry, overflow: carry != top)
+        // OF is what a shift by one gives, whatever the count is, as in `executeShift`.
+        let overflow = (a ^ a &<< 1) &>> T(truncatingIfNeeded: T.bitWidth &- 1) != 0
+        setFlags(result, carry: carry, overflow: overflow)
         return result
     }
 
@@ -209,8 +221,8 @@ extension Core {
         let n = T(truncatingIfNeeded: count)
         let result = a &>> n
         let carry = a &>> (n &- 1) & 1 != 0
-        // OF is the operand's old top bit, for any count on the CPUs that we follow only where the count is 1.
-        setFlags(result, carry: carry, overflow: n == 1 && a &>> T(truncatingIfNeeded: T.bitWidth &- 1) != 0)
+        // OF is the operand's old top bit, whatever the count is, as in `executeShift`.
+        setFlags(result, carry: carry, overflow: a &>> T(truncatingIfNeeded: T.bitWidth &- 1) != 0)
         return result
     }
 

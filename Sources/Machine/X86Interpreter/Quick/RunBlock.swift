@@ -203,7 +203,7 @@ extension Core {
         case .jumpG: if condition(15) { try jump(i) }
         case .jump: try jump(i)
         case .call: try call(i)
-        case .ret: try branch(to: try pop(UInt64.self))
+        case .ret: try ret()
         case .jumpR: try branch(to: target(i, UInt64.self))
         case .jumpM: try branch(to: try loadOperand(i, UInt64.self))
         case .callR: try callIndirect(target(i, UInt64.self))

@@ -1,0 +1,106 @@
+public import ArgumentParser
+import Glibc
+import X86Decoder
+
+/// `viv disasm`.
+struct Disasm: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "disasm",
+        abstract: "Print the instructions of a file as Vivarium decodes them.",
+        discussion: "An ELF file shows its executable sections; anything else, or any file with --raw, is code from its first byte."
+    )
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text
+        case json
+    }
+
+    @Option(help: "The code size: 16, 32 or 64. An ELF file says it itself.")
+    var bits: Int?
+
+    @Option(help: "The address of the first byte of raw code.")
+    var base: String = "0"
+
+    @Flag(help: "Take the file as code even if it is an ELF file.")
+    var raw = false
+
+    @Option(help: "Code as hexadecimal digits instead of a file.")
+    var hex: String?
+
+    @Option(help: "text or json (one object a line).")
+    var format: Format = .text
+
+    @Argument(help: "A file, or - for standard input.")
+    var file: String?
+
+    func run() throws {
+        let regions = try regions()
+        var output = DisasmOutput(format: format)
+        for region in regions { output.print(region) }
+        output.flush()
+    }
+
+    /// The code to be shown.
+    private func regions() throws -> [CodeRegion] {
+        let digits = base.hasPrefix("0x") ? base.dropFirst(2) : base[...]
+        guard let address = UInt64(digits, radix: base.hasPrefix("0x") ? 16 : 10) else {
+            throw ValidationError("--base \(base) is not a number")
+        }
+        guard let size = CodeSize(bits: bits ?? 64) else { throw ValidationError("--bits \(bits ?? 0) is not 16, 32 or 64") }
+        if let hex {
+            guard let bytes = Self.bytes(hexadecimal: hex) else { throw ValidationError("--hex \(hex) is not pairs of digits") }
+            return [CodeRegion(name: "", address: address, size: size, bytes: bytes)]
+        }
+        guard let file else { throw ValidationError("a file, -, or --hex is needed") }
+        let bytes = try Self.contents(of: file)
+        if !raw, bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) {
+            guard let regions = CodeRegion.sections(of: bytes, bits: bits) else {
+                throw ValidationError("\(file) is an ELF file whose section headers are not usable")
+            }
+            return regions
+        }
+        return [CodeRegion(name: "", address: address, size: size, bytes: bytes)]
+    }
+
+    static func bytes(hexadecimal text: String) -> [UInt8]? {
+        let digits = text.filter { !$0.isWhitespace && $0 != "," }
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        var high: UInt8?
+        for digit in digits {
+            guard let value = digit.hexDigitValue else { return nil }
+            if let first = high {
+                bytes.append(first << 4 | UInt8(value))
+                high = nil
+            } else {
+                high = UInt8(value)
+            }
+        }
+        return bytes
+    }
+
+    private static func contents(of path: String) throws -> [UInt8] {
+        let file = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw ValidationError("\(path): \(unsafe String(cString: strerror(errno)))") }
+        defer { if file != STDIN_FILENO { close(file) } }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
+            guard count >= 0 else { throw ValidationError("\(path): \(unsafe String(cString: strerror(errno)))") }
+            if count == 0 { return bytes }
+            bytes += buffer[..<count]
+        }
+    }
+}
+
+extension CodeSize {
+    init?(bits: Int) {
+        switch bits {
+        case 16: self = .bits16
+        case 32: self = .bits32
+        case 64: self = .bits64
+        default: return nil
+        }
+    }
+}
