@@ -14,11 +14,11 @@ PROGRAM
   SET_DESCRIPTOR SLOT3, $buffer, 0x1, 0x93, 0xC      # pages: 8 KiB
   SET_DESCRIPTOR SLOT4, $buffer, 0xFFF, 0x91, 4      # read only
   SET_DESCRIPTOR SLOT5, $buffer, 0xFFF, 0x9B, 4      # code, readable
-  SET_DESCRIPTOR SLOT6, $0, 0, 0x93, 4               # a stack that ends before `limited_stack_end`
-  mov $limited_stack_end - 1, %eax
+  SET_DESCRIPTOR SLOT6, $0, 0, 0x93, 0xC             # a stack that ends before `limited_stack_end`
+  mov $limited_stack_end, %eax
+  shr $12, %eax
+  dec %eax
   mov %ax, gdt + SLOT6
-  shr $16, %eax
-  or %al, gdt + SLOT6 + 6
   SET_DESCRIPTOR SLOT7, $target, 0xF, 0x9B, 4        # code of 16 bytes
   movb $0x5A, buffer + 0xFFF
   movb $0xA5, buffer + 0x1000
@@ -47,10 +47,6 @@ PROGRAM
   TRY
   movl %ebx, %fs:-1
   CAUGHT VECTOR_GP, 0, "doubleword that wraps"
-  USE_FS SLOT0
-  TRY
-  lea %fs:0x10000, %ebx
-  CAUGHT NONE, 0, "LEA checks nothing"
   CASE "page granularity"
   USE_FS SLOT3
   TRY
@@ -155,6 +151,6 @@ target:
   .fill 15, 1, 0x90
   .byte 0x66, 0x90, 0x0F, 0x0B
 .section .bss
-limited_stack_end:
 .balign 4096
+limited_stack_end:
 buffer: .skip 0x22000

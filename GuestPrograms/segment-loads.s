@@ -47,7 +47,7 @@ PROGRAM
   REFUSED DATA|1, ss, VECTOR_GP, "SS with RPL 1 in ring 0"
   REFUSED SLOT4, ss, VECTOR_GP, "SS of ring 3 in ring 0"
   REFUSED CODE32|3, ds, VECTOR_GP, "RPL 3 for readable code of ring 0"
-  ACCEPTED SLOT5|3, ds, "RPL 3 for conforming code"
+  ACCEPTED SLOT5|3, fs, "RPL 3 for conforming code"
   ACCEPTED SLOT4|3, ds, "data of ring 3 in ring 0"
   mov $DATA, %eax
   mov %eax, %ds
@@ -85,23 +85,23 @@ PROGRAM
   .byte 0x0F, 0xB2, 0xC0
   CAUGHT VECTOR_UD, 0, "LSS from a register"
   CASE "selectors read back"
-  mov $USER_DATA | 3, %eax
+  mov $USER_DATA|3, %eax
   mov %eax, %fs
   mov $-1, %ebx
   mov %fs, %ebx
-  EXPECT_EQ %ebx, $USER_DATA | 3, "MOV from FS zero-extends"
+  EXPECT_EQ %ebx, $USER_DATA|3, "MOV from FS zero-extends"
   push %fs
   pop %ebx
   movzwl %bx, %ebx
-  EXPECT_EQ %ebx, $USER_DATA | 3, "PUSH FS"
+  EXPECT_EQ %ebx, $USER_DATA|3, "PUSH FS"
   CASE "ring 3"
   TRY
   ENTER_USER32 user_loads_kernel_data
   CAUGHT VECTOR_GP, DATA, "data of ring 0 in ring 3", at=user_fault_1
-  EXPECT_EQ seen_cs, $USER_CODE32 | 3, "CS of the fault"
-  EXPECT_EQ seen_ss, $USER_DATA | 3, "SS of the fault"
+  EXPECT_EQ seen_cs, $USER_CODE32|3, "CS of the fault"
+  EXPECT_EQ seen_ss, $USER_DATA|3, "SS of the fault"
   EXPECT_EQ seen_rsp, $user_stack_top, "ESP of the fault"
-  EXPECT_EQ seen_frame, $interrupt_stack_top - 20, "the frame on the stack of ring 0"
+  EXPECT_EQ seen_frame, $interrupt_stack_top-20, "the frame on the stack of ring 0"
   TRY
   ENTER_USER32 user_null_stack
   CAUGHT VECTOR_GP, 0, "null SS in ring 3", at=user_fault_2
