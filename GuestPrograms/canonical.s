@@ -8,6 +8,10 @@ PROGRAM
   ENTER_LONG
   mov $0x800000000000, %rbx
   mov %rsp, %r12
+  # The last page below the edge is there.
+  movl $WINDOW_PDPT+P+W+U, PML4 + 255 * 8
+  movl $WINDOW_PD+P+W+U, WINDOW_PDPT + 511 * 8
+  movl $WINDOW_PT+P+W+U, WINDOW_PD + 511 * 8
   CASE "data"
   TRY
   mov (%rbx), %eax
@@ -45,11 +49,11 @@ PROGRAM
   CAUGHT VECTOR_SS, 0, "a DS prefix changes nothing"
   movb $1, idt64 + VECTOR_SS * 16 + 4
   TRY
-  mov %rbx, %rsp
+  lea 0x1000(%rbx), %rsp
 6: push %rax
   CAUGHT VECTOR_SS, 0, "PUSH", at=6b
   TRY
-  mov %rbx, %rsp
+  lea 0x1000(%rbx), %rsp
 6: call 7f
 7:
   CAUGHT VECTOR_SS, 0, "CALL", at=6b

@@ -62,22 +62,17 @@ PROGRAM
   CAUGHT_ANYWHERE VECTOR_PF, 0x11, "STAC lets nothing be executed"
   clac
   CASE "implicit accesses"
-  # A GDT in user pages: a segment load reads it as a supervisor, which AC does not excuse.
-  mov $gdt, %esi
-  mov $FRAME + 0x2000, %edi
-  mov $(GDT_LIMIT + 1) / 8, %ecx
-  rep movsq
-  mov $WINDOW + 0x2000, %rax
-  mov %rax, user_gdt + 2
-  lgdt user_gdt
+  # An LDT in user pages: a segment load reads it as a supervisor, which AC does not excuse.
+  mov $0x00CF93000000FFFF, %rax
   stac
-  mov $DATA, %eax
+  mov %rax, 0x2000(%rbx)
+  SET_DESCRIPTOR SLOT0, $0x2000, 7, 0x82, 0
+  movl $WINDOW >> 32, gdt + SLOT0 + 8
+  mov $SLOT0, %eax
+  lldt %ax
+  mov $4, %eax
   TRY
   mov %eax, %fs
-  CAUGHT_ANYWHERE VECTOR_DF, 0, "a GDT in user pages: the fault's own CS load faults as well"
-  lgdt gdt_register
+  CAUGHT VECTOR_PF, 1, "an LDT in user pages"
   clac
   FINISH
-.data
-user_gdt: .word GDT_LIMIT
-  .quad 0

@@ -57,7 +57,7 @@ PROGRAM
   ENTER_USER64 user_sysenter
   CAUGHT VECTOR_GP, 0, "SYSENTER without a selector", at=user_sysenter
   TRY
-  sysexit
+  rex.w sysexit
   CAUGHT VECTOR_GP, 0, "SYSEXIT without a selector"
   WRITE_MSR 0x174, $CODE32
   WRITE_MSR 0x175, $interrupt_stack_top
@@ -111,7 +111,7 @@ user_syscall_done:
 user_sysret: sysretq
 user_sysenter: sysenter
 user_sysenter_return: int $LEAVE
-user_sysexit: sysexit
+user_sysexit: rex.w sysexit
 USE32
 user_compat_return: int $LEAVE
 .section .bss
