@@ -88,6 +88,14 @@ let package = Package(
             path: "Sources/Surface/viv",
             swiftSettings: safe
         ),
+        .executableTarget(
+            name: "vivfuzz",
+            dependencies: [
+                "Boot", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+            ],
+            path: "Fuzz",
+            swiftSettings: engine
+        ),
         layer(
             "Surface",
             "TestSupport",
