@@ -51,7 +51,7 @@ let package = Package(
             "Machine",
             "X86Interpreter",
             ["CLinux", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder"],
-            engine
+            engine + [.unsafeFlags(["-Xllvm", "-min-jump-table-entries=1000"], .when(configuration: .release))]
         ),
         // Devices
         layer("Devices", "DeviceModel", ["GuestMemory"]),
