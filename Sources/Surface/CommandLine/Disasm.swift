@@ -80,7 +80,7 @@ struct Disasm: ParsableCommand {
     }
 
     private static func contents(of path: String) throws -> [UInt8] {
-        let file = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+        let file = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
         defer { if file != STDIN_FILENO { close(file) } }
         var bytes: [UInt8] = []
