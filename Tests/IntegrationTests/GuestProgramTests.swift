@@ -18,7 +18,8 @@ private enum Place {
     /// The built product beside the test bundle.
     static let viv: String = {
         let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? "/proc/self/exe"
-        return URL(fileURLWithPath: bundle).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("viv").path
+        let folder = URL(fileURLWithPath: bundle).resolvingSymlinksInPath().deletingLastPathComponent()
+        return folder.appendingPathComponent("viv").path
     }()
 
     /// Why the programs cannot run here, or nil.
