@@ -2,6 +2,13 @@
 # far calls, jumps and returns; conforming code; the faults of each.
 # Specification: SDM 3A §5.8.1 to 5.8.6, SDM 2A "CALL", "JMP", SDM 2B "RET".
 # Expected:
+#   far call and return in ring 0
+#   a gate in the same ring
+#   from ring 3 to ring 0
+#   a 16-bit gate
+#   refusals in ring 3
+#   conforming code
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .set INNER_TOP, interrupt_stack_top

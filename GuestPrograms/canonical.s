@@ -1,6 +1,12 @@
 # Tests: addresses that are not canonical: #GP for data and branches, #SS for the stack, and where RIP is on the fault.
 # Specification: SDM 1 §3.3.7.1, SDM 3A §6.15, SDM 2A "JMP", SDM 2B "RET".
 # Expected:
+#   data
+#   the stack
+#   branches
+#   registers that hold addresses
+#   IRETQ
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

@@ -1,6 +1,11 @@
 # Tests: what MOV to CR0, CR3, CR4 and WRMSR refuse with #GP, LMSW, and the bits that stay.
 # Specification: SDM 3A §2.5, SDM 2B "MOV—Move to/from Control Registers", SDM 2A "LMSW", SDM 4 chapter 2.
 # Expected:
+#   CR4
+#   LMSW
+#   EFER and other model-specific registers
+#   CR0
+#   pass
 .include "program.inc"
 .include "protected.inc"
 PROGRAM

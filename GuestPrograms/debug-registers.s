@@ -2,6 +2,14 @@
 # shadows of MOV SS, POP SS and STI; RF; BD, BS and Bn of DR6; reserved bits; DR4 and DR5.
 # Specification: SDM 3B §17.2, §17.3, SDM 3A §6.8.3.
 # Expected:
+#   reserved bits
+#   instructions
+#   data
+#   I/O
+#   general detect
+#   single steps
+#   a breakpoint in the shadow of MOV SS
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"
@@ -58,11 +66,17 @@ PROGRAM
   EXPECT_DR6 1, "instruction"
   mov seen_flags, %rax
   and $FLAG_RF, %eax
-  EXPECT_EQ %rax, $FLAG_RF, "RF in the frame"
+  EXPECT_EQ %rax, $0, "RF in the frame of an instruction breakpoint"
+  TRY
+  ud2
+  CAUGHT VECTOR_UD, 0, "another fault"
+  mov seen_flags, %rax
+  and $FLAG_RF, %eax
+  EXPECT_EQ %rax, $FLAG_RF, "RF in the frame of another fault"
   mov $7f, %eax
   mov %rax, %dr0
   movq $0, counter
-  movq $count_debug, hook
+  movq $count_and_resume, hook
   nop
 7: incq stepped
   movq $0, hook
@@ -118,6 +132,16 @@ PROGRAM
 6: rep stosb
   CAUGHT VECTOR_DB, 0, "REP STOSB stops after the iteration", at=6b
   EXPECT_EQ %rcx, $3, "RCX"
+  mov $7f, %eax
+  mov %rax, %dr3
+  SET_DR7 0x480
+  movq $0, counter
+  movq $count_and_resume, hook
+  mov $variable, %edi
+  mov $8, %ecx
+7: rep stosb
+  movq $0, hook
+  EXPECT_EQ counter, $1, "RF lasts for all iterations of REP STOSB"
   CASE "I/O"
   mov $0x80, %eax
   mov %rax, %dr2
@@ -132,8 +156,8 @@ PROGRAM
   out %al, $0x84
   CAUGHT NONE, 0, "another port"
   CASE "general detect"
-  SET_DR7 0x2400
   CLEAR_DR6
+  SET_DR7 0x2400
   TRY
   mov %dr0, %rax
   CAUGHT VECTOR_DB, 0, "a read of DR0", at=76b
@@ -182,8 +206,8 @@ PROGRAM
   CASE "a breakpoint in the shadow of MOV SS"
   mov $variable, %eax
   mov %rax, %dr1
-  SET_DR7 0x300408
   movw $DATA, variable
+  SET_DR7 0x300408
   CLEAR_DR6
   TRY
   mov variable, %ss
@@ -193,6 +217,8 @@ PROGRAM
   EXPECT_DR6 2, "data in the shadow"
   SET_DR7 0
   FINISH
+count_and_resume:
+  orq $FLAG_RF, FRAME64_FLAGS(%rbp)
 count_debug:
   incq counter
   ret

@@ -1,6 +1,11 @@
 # Tests: double faults: a fault in the delivery of #GP, of #PF, and which pairs are none; the frame and IST of #DF.
 # Specification: SDM 3A §6.15 "Interrupt 8", table 6-5.
 # Expected:
+#   contributory after contributory
+#   page fault after page fault
+#   contributory after page fault
+#   benign pairs
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

@@ -1,6 +1,17 @@
 # Tests: every exception that 32-bit code can raise, with its error code and return address.
 # Specification: SDM 3A §6.15.
 # Expected:
+#   #DE
+#   #BP, #OF
+#   #BR
+#   #UD
+#   #NM
+#   #GP
+#   #MF
+#   #XM
+#   #AC
+#   privileged instructions in ring 3
+#   pass
 .include "program.inc"
 .include "protected.inc"
 PROGRAM

@@ -2,6 +2,13 @@
 # stack switch on the way in, and #TS for a bad stack in the TSS.
 # Specification: SDM 3A §6.10 to 6.13, SDM 2A "INT n/INTO/INT3/INT1".
 # Expected:
+#   interrupt and trap gates
+#   return addresses
+#   a refused gate
+#   ring 3
+#   16-bit gates
+#   bad stacks in the TSS
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .set ENTRY, 8

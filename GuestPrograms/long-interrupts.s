@@ -2,6 +2,13 @@
 # software interrupts, refusals, IRETQ's checks and the null SS.
 # Specification: SDM 3A §6.14.
 # Expected:
+#   alignment
+#   IST
+#   ring 3
+#   refused gates
+#   IRETQ
+#   instructions that 64-bit mode has not
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

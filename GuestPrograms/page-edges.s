@@ -2,6 +2,15 @@
 # ends with its page, REP MOVS and STOS half-way, backwards, CMPS, PUSHA-like pushes, and restart after the page came.
 # Specification: SDM 3A §6.15 "Interrupt 14", SDM 2B "REP".
 # Expected:
+#   fetch
+#   REP STOS
+#   REP MOVS backwards
+#   an element across pages
+#   REP MOVSB that overlaps
+#   REPE CMPS and REPNE SCAS
+#   read and write of one operand
+#   the stack
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

@@ -2,6 +2,15 @@
 # CR2 of each #PF, accessed and dirty bits, and accesses across a page.
 # Specification: SDM 3A §4.5, §4.6, §4.7, §4.8, §4.10.
 # Expected:
+#   present and writable
+#   user and supervisor
+#   NX
+#   reserved bits
+#   accessed and dirty bits
+#   large pages
+#   across pages
+#   the TLB
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

@@ -1,6 +1,13 @@
 # Tests: process-context identifiers: entries outlive CR3 with bit 63, INVPCID of all four types, and the refusals.
 # Specification: SDM 3A §4.10.1, §4.10.4.1, SDM 2A "INVPCID".
 # Expected:
+#   CR4.PCIDE
+#   MOV to CR3
+#   INVPCID type 0
+#   INVPCID type 1
+#   INVPCID types 2 and 3
+#   refusals
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

@@ -2,6 +2,12 @@
 # INT and IRET, far calls, limit faults (#GP, #SS), what real mode does not know (#UD), and unreal mode.
 # Specification: SDM 3B §20.1, §20.2, SDM 3A §9.9.
 # Expected:
+#   segments
+#   addressing
+#   interrupts
+#   faults
+#   unreal mode
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "real.inc"

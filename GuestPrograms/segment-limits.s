@@ -1,6 +1,14 @@
 # Tests: segment limits, expand-down segments, write protection and null segments; #GP for data and #SS for the stack.
 # Specification: SDM 3A §5.3, §5.5.
 # Expected:
+#   byte granularity
+#   page granularity
+#   expand-down
+#   write protection
+#   null segment
+#   the stack segment
+#   code beyond the limit
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .macro USE_FS selector

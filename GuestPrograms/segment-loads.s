@@ -1,6 +1,16 @@
 # Tests: loads of segment registers in protected mode, and the fault and error code of each refusal.
 # Specification: SDM 3A §5.4 to 5.6, SDM 2B "MOV", "POP", SDM 2A "LDS/LES/LFS/LGS/LSS".
 # Expected:
+#   null selectors
+#   not present
+#   outside the table
+#   wrong type
+#   privilege
+#   accessed bit
+#   other ways to load
+#   selectors read back
+#   ring 3
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .macro REFUSED selector, register, vector, name

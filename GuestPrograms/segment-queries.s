@@ -1,6 +1,14 @@
 # Tests: LAR, LSL, VERR, VERW and ARPL, and the descriptor-table instructions LGDT to LTR with their faults.
 # Specification: SDM 2A/2B "LAR", "LSL", "VERR/VERW", "ARPL", "LLDT", "LTR", "SGDT"; SDM 3A §5.10.
 # Expected:
+#   LSL and LAR
+#   VERR and VERW
+#   ARPL
+#   LLDT
+#   LTR
+#   SGDT and SIDT
+#   ring 3
+#   pass
 .include "program.inc"
 .include "protected.inc"
 # Leaves ZF in %ecx.

@@ -2,6 +2,15 @@
 # that crosses pages, through a changed page table, by REP MOVSB, and 100 times over.
 # Specification: SDM 3A §8.1.3, §11.6.
 # Expected:
+#   ahead in the same block
+#   in the same page
+#   a loop that changes itself
+#   through a second address
+#   an instruction across pages
+#   another mapping
+#   string instructions
+#   a locked change
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

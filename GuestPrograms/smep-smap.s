@@ -1,6 +1,10 @@
 # Tests: SMEP and SMAP, STAC and CLAC, implicit supervisor accesses from ring 3.
 # Specification: SDM 3A §4.6.1, SDM 2A "CLAC", 2B "STAC".
 # Expected:
+#   SMEP
+#   SMAP
+#   implicit accesses
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

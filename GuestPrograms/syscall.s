@@ -1,6 +1,11 @@
 # Tests: SYSCALL and SYSRET from 64-bit and compatibility mode, IA32_FMASK, EFER.SCE, SYSENTER and SYSEXIT.
 # Specification: SDM 3A §5.8.7, §5.8.8, SDM 2B "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT".
 # Expected:
+#   SYSCALL from 64-bit mode
+#   SYSRET to compatibility mode
+#   refusals
+#   SYSENTER and SYSEXIT
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

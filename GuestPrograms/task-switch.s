@@ -2,6 +2,15 @@
 # busy and NT bits, back link, CR0.TS, the T bit, and the faults of a bad TSS.
 # Specification: SDM 3A §7.2 to 7.5.
 # Expected:
+#   JMP to a 32-bit TSS and back
+#   CALL and IRET
+#   a task gate
+#   an exception through a task gate
+#   a 16-bit TSS
+#   a debug trap by the T bit
+#   refused switches
+#   a new task that cannot be loaded
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .set TASK_A, SLOT0

@@ -2,6 +2,7 @@
 # Specification: SDM 3A §6.15 "Interrupt 8".
 # End: shutdown
 # Expected:
+#   an IDT without room
 .include "program.inc"
 .include "protected.inc"
 PROGRAM

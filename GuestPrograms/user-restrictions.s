@@ -1,6 +1,11 @@
 # Tests: UMIP, CR4.TSD, CR4.PCE, I/O permission by IOPL and the I/O map of the TSS, IOPL and IF under POPF.
 # Specification: SDM 3A §2.5, §2.8, SDM 1 §19.5.
 # Expected:
+#   UMIP
+#   time and counters
+#   ports
+#   flags
+#   pass
 .include "program.inc"
 .include "protected.inc"
 .include "paging.inc"

@@ -144,6 +144,8 @@ extension Core {
         guard entry.value & PageBits.present != 0 else { throw pageFault(linear, access, rules, 0) }
         var reserved: UInt64 = 0xF_FFFF_FFFF_F000 & ~((1 << Core.physicalAddressBits) &- 1)
         if state.efer & EFER.noExecuteEnable == 0 { reserved |= PageBits.noExecute }
+        // Without long mode bits 62:52 are reserved as well (SDM 3A tables 4-9 to 4-11); with it they are software's.
+        if state.efer & EFER.longModeActive == 0 { reserved |= 0x7FF0_0000_0000_0000 }
         let isLarge = entry.value & PageBits.large != 0 && level > 1
         switch level {
         case 4: reserved |= PageBits.large

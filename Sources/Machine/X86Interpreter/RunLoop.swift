@@ -41,8 +41,11 @@ extension Core {
             let block = try block(at: s.rip)
             s.interruptShadow = 0
             if resumes { s.systemFlags &= ~RFlags.rf }
-            let before = s.instructionCount
+            let (start, before) = (s.rip, s.instructionCount)
+            let isRepeated = !block.first.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
             _ = runBlock(block, count: 1)
+            // A repeated instruction with iterations left is still the one that resumes (SDM 3B §17.3.1.1).
+            if resumes, isRepeated, s.rip == start { s.systemFlags |= RFlags.rf }
             // Not finished: it faulted, or waits for a device.
             guard s.instructionCount != before else {
                 if services.neededRead != nil {

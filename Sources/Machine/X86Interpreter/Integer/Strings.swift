@@ -28,8 +28,9 @@ extension Core {
         let s = state
         let isRepeated = !i.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
         let isBackward = s.systemFlags & RFlags.df != 0
-        // Answers of devices belong to the iteration that asked; the trap flag traps after each iteration.
-        let isSingle = isRepeated && (s.systemFlags & RFlags.tf != 0 || services.hasAnswers)
+        // Answers of devices belong to the iteration that asked; the trap flag and data breakpoints trap after each iteration.
+        let isWatched = s.systemFlags & RFlags.tf != 0 || s.debugRegister(7) & 0xFF != 0
+        let isSingle = isRepeated && (isWatched || services.hasAnswers)
         return StringRun(
             mask: addressMask(i),
             step: isBackward ? 0 &- UInt64(width) : UInt64(width),
