@@ -14,7 +14,12 @@ let safe: [SwiftSetting] = common + [.strictMemorySafety()]
 // The engines' hot state is never a class field, so dynamic exclusivity checks would only cost time.
 let engine: [SwiftSetting] = common + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
-func layer(_ folder: String, _ name: String, _ dependencies: [Target.Dependency] = [], _ settings: [SwiftSetting] = safe)
+func layer(
+    _ folder: String,
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    _ settings: [SwiftSetting] = safe
+)
     -> Target
 { .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: settings) }
 
@@ -69,8 +74,10 @@ let package = Package(
             "Platform",
             "VirtualMachine",
             [
-                "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices", "PCI",
-                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86", "X86Interpreter",
+                "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
+                "PCI",
+                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86",
+                "X86Interpreter",
             ]
         ),
         // Surface
@@ -123,6 +130,9 @@ let package = Package(
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
-        tests("CommandLine", ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        tests(
+            "CommandLine",
+            ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+        ),
     ]
 )

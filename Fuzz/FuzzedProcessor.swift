@@ -1,7 +1,7 @@
 import Engine
 import GuestMemory
-import SystemCalls
 import Synchronization
+import SystemCalls
 import VirtualMachine
 import X86
 import X86Interpreter

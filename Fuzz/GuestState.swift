@@ -25,13 +25,15 @@ struct GuestState {
     }
 
     private func descriptor(base: UInt64, limit: UInt64, attributes: UInt64) -> UInt64 {
-        limit & 0xFFFF | (base & 0xFF_FFFF) << 16 | (attributes & 0xF0FF) << 40 | (limit >> 16 & 15) << 48 | (base >> 24 & 0xFF) << 56
+        limit & 0xFFFF | (base & 0xFF_FFFF) << 16 | (attributes & 0xF0FF) << 40 | (limit >> 16 & 15) << 48
+            | (base >> 24 & 0xFF) << 56
     }
 
     /// Sixteen descriptors that make sense and 240 that may not.
     private func fillDescriptors(_ random: inout RandomSource) {
         let attributes: [UInt64] = [
-            0, 0xA09B, 0xC093, 0xC09B, 0xC093, 0x009B, 0x0093, 0xA0FB, 0xC0F3, 0xC0FB, 0x00FB, 0x00F3, 0x0089, 0, 0x0081, 0x0082,
+            0, 0xA09B, 0xC093, 0xC09B, 0xC093, 0x009B, 0x0093, 0xA0FB, 0xC0F3, 0xC0FB, 0x00FB, 0x00F3, 0x0089, 0,
+            0x0081, 0x0082,
         ]
         for index in 0..<256 {
             let place = Layout.globalTable + UInt64(index) * 8
@@ -64,7 +66,9 @@ struct GuestState {
     private func gate(_ random: inout RandomSource) -> UInt64 {
         let offset = Layout.code + UInt64(random.below(Layout.codeByteCount))
         let selector = UInt64(random.oneIn(8) ? random.below(0x10000) : random.below(16) * 8 + random.below(4))
-        let type = random.oneIn(8) ? random.next() & 15 : random.pick([0xE, 0xF, 0xE, 0xF, 0x6, 0x7, 0x5, 0xC, 0x4] as [UInt64])
+        let type =
+            random.oneIn(8)
+            ? random.next() & 15 : random.pick([0xE, 0xF, 0xE, 0xF, 0x6, 0x7, 0x5, 0xC, 0x4] as [UInt64])
         let attributes = type | (random.oneIn(16) ? 0 : 0x80) | (random.next() & 3) << 5
         return offset & 0xFFFF | selector << 16 | (random.next() & 7) << 32 | attributes << 40 | (offset >> 16) << 48
     }
@@ -115,7 +119,11 @@ struct GuestState {
         }
         for index in 0..<512 {
             let offset = UInt64(index * 8)
-            put(index == 511 ? base | flags() : random.oneIn(4) ? base + 0x1000 | flags() : random.oneIn(8) ? random.next() : 0, at: base + offset)
+            put(
+                index == 511
+                    ? base | flags() : random.oneIn(4) ? base + 0x1000 | flags() : random.oneIn(8) ? random.next() : 0,
+                at: base + offset
+            )
             put(index < 4 || random.oneIn(4) ? base + 0x2000 | flags() : random.next() & ~1, at: base + 0x1000 + offset)
             let large = UInt64(index) << 21 | flags() & ~0x100 | 0x80
             put(index < 2 || random.oneIn(2) ? base + 0x3000 | flags() : large, at: base + 0x2000 + offset)
@@ -125,11 +133,18 @@ struct GuestState {
         put(base + 0x1000 | 0x67, at: base)
         for index in 0..<1024 {
             let page = UInt32(truncatingIfNeeded: flags()) & 0xFFF
-            let entry = index == 1023 ? UInt32(base + 0x4000) : random.oneIn(4) ? UInt32(index) << 22 | 0x80 : UInt32(base + 0x6000)
+            let entry =
+                index == 1023
+                ? UInt32(base + 0x4000) : random.oneIn(4) ? UInt32(index) << 22 | 0x80 : UInt32(base + 0x6000)
             try? memory.store(entry | page, at: GuestAddress(base + 0x4000 + UInt64(index) * 4))
-            try? memory.store(UInt32(truncatingIfNeeded: target(index)) | page, at: GuestAddress(base + 0x6000 + UInt64(index) * 4))
+            try? memory.store(
+                UInt32(truncatingIfNeeded: target(index)) | page,
+                at: GuestAddress(base + 0x6000 + UInt64(index) * 4)
+            )
         }
-        for index in 0..<4 as Range<UInt64> { put(base + 0x2000 | (random.oneIn(16) ? 0 : 1), at: base + 0x7000 + index * 8) }
+        for index in 0..<4 as Range<UInt64> {
+            put(base + 0x2000 | (random.oneIn(16) ? 0 : 1), at: base + 0x7000 + index * 8)
+        }
     }
 
     // MARK: Registers
@@ -143,11 +158,18 @@ struct GuestState {
         for index in 0..<16 { s[index] = random.number() }
         s[4] = Layout.stack + UInt64(random.below(0x2000)) & ~(random.oneIn(4) ? 0 : 7)
         if random.oneIn(2) { s.rcx = UInt64(random.below(0x40)) }
-        if random.oneIn(4) { s.rcx = random.pick([0x10, 0x1B, 0x174, 0x277, 0x6E0, 0x800 + UInt64(random.below(0x40)), 0xC000_0080 + UInt64(random.below(5)), 0x4B56_4D00]) }
+        if random.oneIn(4) {
+            s.rcx = random.pick([
+                0x10, 0x1B, 0x174, 0x277, 0x6E0, 0x800 + UInt64(random.below(0x40)),
+                0xC000_0080 + UInt64(random.below(5)), 0x4B56_4D00,
+            ])
+        }
         if random.oneIn(2) { s.rdx = UInt64(random.pick(Layout.ports)) }
         s.rip = Layout.code + UInt64(random.below(Layout.codeByteCount))
         var flags = random.next() & (RFlags.arithmetic | RFlags.df | RFlags.iopl | RFlags.id | RFlags.interruptEnable)
-        if random.oneIn(16) { flags |= random.next() & (RFlags.tf | RFlags.nt | RFlags.ac | RFlags.rf | RFlags.vif | RFlags.vip) }
+        if random.oneIn(16) {
+            flags |= random.next() & (RFlags.tf | RFlags.nt | RFlags.ac | RFlags.rf | RFlags.vif | RFlags.vip)
+        }
         let isLong = mode == .long || mode == .longUser || mode == .compatibility
         let isPaged = isLong || mode == .pagedProtected || mode == .pae || mode == .virtual8086 && random.oneIn(2)
         let usesPAE = isLong || mode == .pae
@@ -156,11 +178,17 @@ struct GuestState {
         if random.oneIn(2) { s.cr0 |= CR0.numericError | CR0.alignmentMask }
         if random.oneIn(16) { s.cr0 |= random.next() & (CR0.taskSwitched | CR0.emulation | CR0.monitorCoprocessor) }
         s.cr4 = CR4.osfxsr | CR4.osxmmexcpt | CR4.osxsave | CR4.pse
-        s.cr4 ^= random.oneIn(4) ? random.next() & (CR4.vme | CR4.pvi | CR4.tsd | CR4.de | CR4.pge | CR4.umip | CR4.fsgsbase | CR4.osxsave | CR4.osfxsr) : 0
+        s.cr4 ^=
+            random.oneIn(4)
+            ? random.next()
+                & (CR4.vme | CR4.pvi | CR4.tsd | CR4.de | CR4.pge | CR4.umip | CR4.fsgsbase | CR4.osxsave | CR4.osfxsr)
+            : 0
         if random.oneIn(8) { s.cr4 |= random.next() & (CR4.smep | CR4.smap) }
         if usesPAE { s.cr4 |= CR4.pae }
         if isLong, random.oneIn(4) { s.cr4 |= CR4.pcide }
-        s.efer = (isLong ? EFER.longModeEnable | EFER.longModeActive : 0) | EFER.systemCallExtensions | (random.oneIn(2) ? EFER.noExecuteEnable : 0)
+        s.efer =
+            (isLong ? EFER.longModeEnable | EFER.longModeActive : 0) | EFER.systemCallExtensions
+            | (random.oneIn(2) ? EFER.noExecuteEnable : 0)
         s.cr3 = isLong ? Layout.pageTables : usesPAE ? Layout.pageTables + 0x7000 : Layout.pageTables + 0x4000
         s.cr2 = random.number()
         s.xcr0 = random.oneIn(4) ? 1 : 7
@@ -175,7 +203,9 @@ struct GuestState {
         s.sysenterEIP = s.lstar
         s.sysenterESP = Layout.stack
         s.setDebugRegister(7, random.oneIn(16) ? random.next() & 0xFFFF_23FF | 0x400 : 0x400)
-        for index in 0..<4 { s.setDebugRegister(index, random.oneIn(2) ? s.rip &+ UInt64(random.below(64)) : random.number()) }
+        for index in 0..<4 {
+            s.setDebugRegister(index, random.oneIn(2) ? s.rip &+ UInt64(random.below(64)) : random.number())
+        }
         let user = mode == .longUser || mode == .virtual8086 || mode != .real && random.oneIn(4)
         s.cpl = user ? 3 : 0
         if mode == .virtual8086 { flags |= RFlags.vm }
@@ -193,29 +223,65 @@ struct GuestState {
             let attributes: UInt16 = mode == .real ? 0x93 : 0xF3
             for register in [SegmentRegister.es, .ds, .fs, .gs, .ss] {
                 let selector = UInt16(random.below(0x7000))
-                s[register] = Segment(base: UInt64(selector) << 4, limit: mode == .real && random.oneIn(8) ? .max : 0xFFFF, attributes: attributes, selector: selector)
+                s[register] = Segment(
+                    base: UInt64(selector) << 4,
+                    limit: mode == .real && random.oneIn(8) ? .max : 0xFFFF,
+                    attributes: attributes,
+                    selector: selector
+                )
             }
-            s[.cs] = Segment(base: Layout.code, limit: 0xFFFF, attributes: mode == .real ? 0x9B : 0xF3, selector: UInt16(Layout.code >> 4))
+            s[.cs] = Segment(
+                base: Layout.code,
+                limit: 0xFFFF,
+                attributes: mode == .real ? 0x9B : 0xF3,
+                selector: UInt16(Layout.code >> 4)
+            )
             s.rip &= 0xFFFF
             s[4] &= 0xFFFF
         default:
             let selector: UInt16 = mode == .long ? 8 : mode == .longUser ? 0x38 : isUser ? 0x48 : 0x18
             let shape: UInt16 = mode == .long || mode == .longUser ? 0xA000 : mode == .protected16 ? 0 : 0xC000
             let isSmall = mode == .protected16
-            s[.cs] = Segment(base: isSmall ? Layout.code : 0, limit: isSmall ? 0xFFFF : .max, attributes: shape | access, selector: selector | level)
+            s[.cs] = Segment(
+                base: isSmall ? Layout.code : 0,
+                limit: isSmall ? 0xFFFF : .max,
+                attributes: shape | access,
+                selector: selector | level
+            )
             if isSmall { s.rip &= 0xFFFF }
             for register in [SegmentRegister.es, .ds, .fs, .gs, .ss] {
-                var segment = Segment(base: 0, limit: .max, attributes: isUser ? 0xC0F3 : 0xC093, selector: (isUser ? 0x40 : 0x10) | level)
+                var segment = Segment(
+                    base: 0,
+                    limit: .max,
+                    attributes: isUser ? 0xC0F3 : 0xC093,
+                    selector: (isUser ? 0x40 : 0x10) | level
+                )
                 if register != .ss, random.oneIn(8) {
-                    segment = random.oneIn(2)
+                    segment =
+                        random.oneIn(2)
                         ? Segment(base: 0, limit: 0, attributes: 0, selector: 0)
-                        : Segment(base: random.number() & 0xFF_FFFF, limit: UInt32(random.below(0x10_0000)), attributes: isUser ? 0xC0F7 : 0xC097, selector: 0x20 | level)
+                        : Segment(
+                            base: random.number() & 0xFF_FFFF,
+                            limit: UInt32(random.below(0x10_0000)),
+                            attributes: isUser ? 0xC0F7 : 0xC097,
+                            selector: 0x20 | level
+                        )
                 }
                 s[register] = segment
             }
         }
         let isLong = mode == .long || mode == .longUser || mode == .compatibility
-        s[.tr] = Segment(base: Layout.taskState, limit: 0x3FF, attributes: isLong || !random.oneIn(4) ? 0x8B : 0x83, selector: 0x60)
-        s[.ldtr] = Segment(base: Layout.globalTable, limit: random.oneIn(4) ? 0 : 0x7F, attributes: random.oneIn(4) ? 0 : 0x82, selector: 0x78)
+        s[.tr] = Segment(
+            base: Layout.taskState,
+            limit: 0x3FF,
+            attributes: isLong || !random.oneIn(4) ? 0x8B : 0x83,
+            selector: 0x60
+        )
+        s[.ldtr] = Segment(
+            base: Layout.globalTable,
+            limit: random.oneIn(4) ? 0 : 0x7F,
+            attributes: random.oneIn(4) ? 0 : 0x82,
+            selector: 0x78
+        )
     }
 }

@@ -16,7 +16,8 @@ enum LoaderInput {
         for (offset, value, count) in [
             (0x1F1, 4, 1), (0x1F4, UInt64(bytes.count - 512 * 5) / 16, 4), (0x1FE, 0xAA55, 2), (0x200, 0x66EB, 2),
             (0x202, 0x5372_6448, 4), (0x206, 0x20F, 2), (0x211, 1, 1), (0x214, 0x10_0000, 4), (0x22C, 0x7FFF_FFFF, 4),
-            (0x230, 0x20_0000, 4), (0x234, 1, 1), (0x236, 0x3F, 2), (0x238, 0x7FF, 4), (0x258, 0x10_0000, 8), (0x260, 0x10_0000, 4),
+            (0x230, 0x20_0000, 4), (0x234, 1, 1), (0x236, 0x3F, 2), (0x238, 0x7FF, 4), (0x258, 0x10_0000, 8),
+            (0x260, 0x10_0000, 4),
         ] as [(Int, UInt64, Int)] { put(value, count, at: offset, &bytes) }
         return bytes
     }
@@ -42,18 +43,24 @@ enum LoaderInput {
             let at = header + index * (isWide ? 56 : 32)
             put(type, 4, at: at, &bytes)
             let places = isWide ? [8, 16, 24, 32, 40] : [4, 8, 12, 16, 20]
-            for (place, value) in zip(places, [offset, 0x10_0000, 0x10_0000, size, size]) { put(value, word, at: at + place, &bytes) }
+            for (place, value) in zip(places, [offset, 0x10_0000, 0x10_0000, size, size]) {
+                put(value, word, at: at + place, &bytes)
+            }
         }
         program(0, 1, 0x180, content)
         program(1, 4, 0x140, 20)
-        for (index, value) in [4, 4, 18, 0x006E_6558, 0x10_0000].enumerated() { put(UInt64(value), 4, at: 0x140 + index * 4, &bytes) }
+        for (index, value) in [4, 4, 18, 0x006E_6558, 0x10_0000].enumerated() {
+            put(UInt64(value), 4, at: 0x140 + index * 4, &bytes)
+        }
         return bytes
     }
 
     private static func multiboot(_ random: inout RandomSource) -> [UInt8] {
         var bytes = [UInt8](repeating: 0x90, count: 64 + random.below(0x2000))
         let flags: UInt64 = 0x1_0003
-        let header = [0x1BAD_B002, flags, (0 &- 0x1BAD_B002 &- flags) & 0xFFFF_FFFF, 0x10_0000, 0x10_0000, 0, 0, 0x10_0020]
+        let header = [
+            0x1BAD_B002, flags, (0 &- 0x1BAD_B002 &- flags) & 0xFFFF_FFFF, 0x10_0000, 0x10_0000, 0, 0, 0x10_0020,
+        ]
         for (index, value) in header.enumerated() { put(value, 4, at: index * 4, &bytes) }
         return bytes
     }
@@ -79,7 +86,9 @@ enum LoaderInput {
             let map = try MemoryMap(memoryByteCount: byteCount)
             let memory = try GuestMemory(layout: map.regions)
             let line = String(repeating: "word ", count: random.oneIn(8) ? random.below(2000) : 4)
-            let initrd = random.oneIn(2) ? HostFile(name: "initrd", bytes: random.bytes(random.oneIn(4) ? 5 << 18 : random.below(4096))) : nil
+            let initrd =
+                random.oneIn(2)
+                ? HostFile(name: "initrd", bytes: random.bytes(random.oneIn(4) ? 5 << 18 : random.below(4096))) : nil
             let rsdp = try ACPITables(ACPIDescription(cpuCount: 1 + random.below(64))).place(in: memory, map)
             let request = BootRequest(memoryMap: map, rsdp: rsdp, commandLine: line, initrd: initrd)
             let entry = try KernelImage(file).load(into: memory, request)

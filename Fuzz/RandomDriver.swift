@@ -46,12 +46,18 @@ final class RandomDriver: VirtualCPU, @unchecked Sendable {
     private func plan() {
         switch random.below(16) {
         case 0...4:
-            let port = random.oneIn(64) ? random.pick(Layout.endingPorts) : random.oneIn(32) ? UInt16(random.below(0x10000)) : random.pick(Layout.ports)
+            let port =
+                random.oneIn(64)
+                ? random.pick(Layout.endingPorts)
+                : random.oneIn(32) ? UInt16(random.below(0x10000)) : random.pick(Layout.ports)
             var width = width()
             if width == .qword { width = .byte }
             // Reset and power-off are asked for seldom enough.
             let isReset = port == 0x64 || port == 0xCF9
-            queued.append(random.oneIn(3) || isReset && !random.oneIn(16) ? .portRead(port: port, width: width) : .portWrite(port: port, value: value(), width: width))
+            queued.append(
+                random.oneIn(3) || isReset && !random.oneIn(16)
+                    ? .portRead(port: port, width: width) : .portWrite(port: port, value: value(), width: width)
+            )
         case 5: configuration()
         case 6: interruptController()
         case 7, 8: virtio()
@@ -63,22 +69,32 @@ final class RandomDriver: VirtualCPU, @unchecked Sendable {
         default:
             let address = GuestAddress(Layout.deviceAddress(&random))
             let width = width()
-            queued.append(random.oneIn(3) ? .memoryRead(address, width: width) : .memoryWrite(address, value: value(), width: width))
+            queued.append(
+                random.oneIn(3)
+                    ? .memoryRead(address, width: width) : .memoryWrite(address, value: value(), width: width)
+            )
         }
     }
 
-    private func register() -> UInt32 { random.oneIn(4) ? random.pick([0x1B, 0x6E0]) : 0x800 + UInt32(random.below(0x40)) }
+    private func register() -> UInt32 {
+        random.oneIn(4) ? random.pick([0x1B, 0x6E0]) : 0x800 + UInt32(random.below(0x40))
+    }
     private func value() -> UInt64 { random.number() }
 
     /// PCI configuration by ports: base addresses, commands, capabilities.
     private func configuration() {
         let register = random.pick([4, 0x10, 0x14, 0x18, 0x20, 0x30, 0x3C, 0x40, 0x44, 0x60, 0x64, random.below(256)])
-        let address = 0x8000_0000 | UInt64(random.below(32)) << 11 | UInt64(random.below(8) * random.below(2)) << 8 | UInt64(register & 0xFC)
+        let address =
+            0x8000_0000 | UInt64(random.below(32)) << 11 | UInt64(random.below(8) * random.below(2)) << 8
+            | UInt64(register & 0xFC)
         queued.append(.portWrite(port: 0xCF8, value: address, width: .dword))
         if random.oneIn(2) {
             queued.append(.portRead(port: 0xCFC + UInt16(register & 3), width: .byte))
         } else {
-            let value = random.oneIn(4) ? random.number() : random.pick([7, 0xFFFF_FFFF, 0xC000_0000, 0xFEC0_0000, 0xFEE0_0000, 0xC000, 0x3F8, 0xB000_0001])
+            let value =
+                random.oneIn(4)
+                ? random.number()
+                : random.pick([7, 0xFFFF_FFFF, 0xC000_0000, 0xFEC0_0000, 0xFEE0_0000, 0xC000, 0x3F8, 0xB000_0001])
             queued.append(.portWrite(port: 0xCFC, value: value, width: .dword))
         }
     }
@@ -86,7 +102,13 @@ final class RandomDriver: VirtualCPU, @unchecked Sendable {
     private func interruptController() {
         let index = UInt64(random.below(0x42))
         queued.append(.memoryWrite(GuestAddress(0xFEC0_0000), value: index, width: .dword))
-        queued.append(.memoryWrite(GuestAddress(0xFEC0_0010), value: random.next() & (random.oneIn(2) ? 0x1FFFF : .max), width: .dword))
+        queued.append(
+            .memoryWrite(
+                GuestAddress(0xFEC0_0010),
+                value: random.next() & (random.oneIn(2) ? 0x1FFFF : .max),
+                width: .dword
+            )
+        )
     }
 
     /// Sets a device up as a driver does, with a ring of random descriptors, and kicks it.
@@ -131,7 +153,10 @@ final class RandomDriver: VirtualCPU, @unchecked Sendable {
             let next = UInt64(random.oneIn(8) ? random.below(0x10000) : (Int(index) + 1) % count)
             try? memory.store(address, at: GuestAddress(ring &+ index &* 16))
             try? memory.store(length | flags << 32 | next << 48, at: GuestAddress(ring &+ index &* 16 &+ 8))
-            try? memory.store(UInt16(truncatingIfNeeded: random.oneIn(8) ? random.below(0x10000) : random.below(count)), at: GuestAddress(available &+ 4 &+ index &* 2))
+            try? memory.store(
+                UInt16(truncatingIfNeeded: random.oneIn(8) ? random.below(0x10000) : random.below(count)),
+                at: GuestAddress(available &+ 4 &+ index &* 2)
+            )
         }
         // Headers of block requests.
         for place in stride(from: 0x40000 as UInt64, to: 0x50000, by: 16) {

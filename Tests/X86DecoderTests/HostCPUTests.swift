@@ -17,7 +17,9 @@ import X86Decoder
             let bytes = (0..<batch).map { _ in strings.string() }
             let decoded = bytes.map { decode($0, size(bits)) }
             var cases = zip(bytes, decoded).map(Self.probe)
-            let result = cases.withUnsafeMutableBufferPointer { chostprobe_measure($0.baseAddress, Int64($0.count), Int32(bits)) }
+            let result = cases.withUnsafeMutableBufferPointer {
+                chostprobe_measure($0.baseAddress, Int64($0.count), Int32(bits))
+            }
             #expect(result == 0, "the probe could not be set up: errno \(result)")
             guard result == 0 else { return }
             for index in 0..<batch {
@@ -110,7 +112,8 @@ struct HostComparison: CustomStringConvertible {
         default: break
         }
         switch OpcodeTable.row(instruction.row).feature {
-        case .sha, .rdpid, .waitpkg, .svm, .vmx, .rtm, .pku, .aes, .avx2, .fma, .f16c, .adx, .bmi1, .bmi2, .fsgsbase, .movbe,
+        case .sha, .rdpid, .waitpkg, .svm, .vmx, .rtm, .pku, .aes, .avx2, .fma, .f16c, .adx, .bmi1, .bmi2, .fsgsbase,
+            .movbe,
             .rdrand, .rdseed, .xsavec, .xsaves, .pclmulqdq, .invpcid:
             return hasFeature ? nil : "the host has no \(mnemonic)"
         default: return nil

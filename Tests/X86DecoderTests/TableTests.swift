@@ -72,7 +72,8 @@ struct DecodingCase: Sendable, CustomTestStringConvertible {
         DecodingCase("8d c0", 64, ""), DecodingCase("ff f8", 64, ""),
         // VEX after 66, LOCK or REX; an unused vvvv; a wrong L; gathers with equal registers.
         DecodingCase("66 c5 f4 58 c2", 64, ""), DecodingCase("f0 c5 f4 58 00", 64, ""),
-        DecodingCase("48 c5 f4 58 c2", 64, ""), DecodingCase("c5 f0 28 c2", 64, ""), DecodingCase("c5 fc 16 00", 64, ""),
+        DecodingCase("48 c5 f4 58 c2", 64, ""), DecodingCase("c5 f0 28 c2", 64, ""),
+        DecodingCase("c5 fc 16 00", 64, ""),
         DecodingCase("c4 e2 79 90 04 10", 64, ""),
         // EVEX is measured.
         DecodingCase("62 f1 7c 48 58 c1", 64, ""), DecodingCase("62 f3 7d 48 1f c1 00", 64, ""),
@@ -98,7 +99,8 @@ struct DecodingCase: Sendable, CustomTestStringConvertible {
     @Test func `tells the widths of operands in memory`() {
         let widths: [([UInt8], UInt8)] = [
             ([0x0F, 0x01, 0x10], 10), ([0xDB, 0x28], 10), ([0xD9, 0x30], 28), ([0xDD, 0x30], 108), ([0xFF, 0x28], 6),
-            ([0xF3, 0x0F, 0x10, 0x00], 4), ([0x0F, 0xB6, 0x00], 1), ([0x8D, 0x00], 0), ([0xA4], 1), ([0x0F, 0xC7, 0x08], 8),
+            ([0xF3, 0x0F, 0x10, 0x00], 4), ([0x0F, 0xB6, 0x00], 1), ([0x8D, 0x00], 0), ([0xA4], 1),
+            ([0x0F, 0xC7, 0x08], 8),
             ([0xC5, 0xFD, 0x6F, 0x00], 32), ([0x0F, 0xAE, 0x10], 4),
         ]
         for (bytes, width) in widths { #expect(decode(bytes).instruction.memoryByteCount == width, "\(bytes)") }

@@ -117,8 +117,16 @@ import X86Decoder
             let index = UInt8(rig.next() & 7)
             let mask = Int(rig.next() & 7)
             for at in stride(from: 0, to: 16, by: 4) {
-                rig.area.storeBytes(of: UInt32(truncatingIfNeeded: rig.next()), toByteOffset: 160 + mask * 16 + at, as: UInt32.self)
-                rig.area.storeBytes(of: UInt32(truncatingIfNeeded: rig.next()), toByteOffset: 576 + mask * 16 + at, as: UInt32.self)
+                rig.area.storeBytes(
+                    of: UInt32(truncatingIfNeeded: rig.next()),
+                    toByteOffset: 160 + mask * 16 + at,
+                    as: UInt32.self
+                )
+                rig.area.storeBytes(
+                    of: UInt32(truncatingIfNeeded: rig.next()),
+                    toByteOffset: 576 + mask * 16 + at,
+                    as: UInt32.self
+                )
             }
             if mask == Int(index) { return nil }
             let opcode = 0x90 | UInt8(rig.next() & 3)

@@ -178,7 +178,12 @@ import X86
         var abef = SHA.Lanes(0x9B05_688C, 0x510E_527F, 0xBB67_AE85, 0x6A09_E667)
         var cdgh = SHA.Lanes(0x5BE0_CD19, 0x1F83_D9AB, 0xA54F_F53A, 0x3C6E_F372)
         for at in 0..<16 {
-            let constant = SHA.Lanes(constants[at * 4], constants[at * 4 + 1], constants[at * 4 + 2], constants[at * 4 + 3])
+            let constant = SHA.Lanes(
+                constants[at * 4],
+                constants[at * 4 + 1],
+                constants[at * 4 + 2],
+                constants[at * 4 + 3]
+            )
             let wk = schedule[at] &+ constant
             cdgh = run([0x0F, 0x38, 0xCB, 0xCA], cdgh, abef, wk)
             abef = run([0x0F, 0x38, 0xCB, 0xCA], abef, cdgh, SHA.Lanes(wk[2], wk[3], 0, 0))

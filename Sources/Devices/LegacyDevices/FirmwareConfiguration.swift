@@ -63,7 +63,9 @@ public final class FirmwareConfiguration: Sendable {
 
     // MARK: Items
 
-    public func set(_ selector: UInt16, to bytes: [UInt8]) { state.withLock { $0.items[selector & ~Selector.writeIntent] = bytes } }
+    public func set(_ selector: UInt16, to bytes: [UInt8]) {
+        state.withLock { $0.items[selector & ~Selector.writeIntent] = bytes }
+    }
 
     /// A little-endian number of the type's width.
     public func set(_ selector: UInt16, to value: some FixedWidthInteger) {

@@ -54,7 +54,8 @@ extension GuestMemory {
         return unsafe body(UnsafeMutableRawBufferPointer(start: pointer, count: byteCount))
     }
 
-    private func checked(_ address: GuestAddress, _ byteCount: Int) throws(GuestMemoryError) -> UnsafeMutableRawPointer {
+    private func checked(_ address: GuestAddress, _ byteCount: Int) throws(GuestMemoryError) -> UnsafeMutableRawPointer
+    {
         guard let pointer = unsafe hostPointer(at: address, byteCount: byteCount) else {
             throw .notRAM(address: address, byteCount: byteCount)
         }

@@ -97,12 +97,10 @@ public final class GuestMemory: @unchecked Sendable {
     func noteWrite(at address: GuestAddress, byteCount: Int) {
         guard byteCount > 0, let region = region(holding: address) else { return }
         let offset = region.fileOffset + Int(address.rawValue - region.base.rawValue)
-        for page in (offset / Self.pageByteCount)...((offset + byteCount - 1) / Self.pageByteCount) {
-            // SAFETY: the bytes were proved to lie in a region, so the page has a mark.
-            if unsafe marks.base.load(fromByteOffset: page, as: UInt8.self) != 0 {
-                observer.withLock { $0 }?.memoryChanged(at: address, byteCount: byteCount)
-                return
-            }
+        for page in (offset / Self.pageByteCount)...((offset + byteCount - 1) / Self.pageByteCount)
+        where unsafe marks.base.load(fromByteOffset: page, as: UInt8.self) != 0 {
+            observer.withLock { $0 }?.memoryChanged(at: address, byteCount: byteCount)
+            return
         }
     }
 }

@@ -45,7 +45,10 @@ public struct Assembler {
     // MARK: Raw bytes
 
     public mutating func byte(_ value: UInt8) {
-        guard cursor < limit else { return isFull = true }
+        guard cursor < limit else {
+            isFull = true
+            return
+        }
         cursor.storeBytes(of: value, as: UInt8.self)
         cursor += 1
     }
@@ -84,10 +87,18 @@ public struct Assembler {
 
     // MARK: General registers
 
-    public mutating func load64(_ register: HostRegister, _ memory: HostMemory) { general(0x8B, true, register, memory) }
-    public mutating func load32(_ register: HostRegister, _ memory: HostMemory) { general(0x8B, false, register, memory) }
-    public mutating func store64(_ memory: HostMemory, _ register: HostRegister) { general(0x89, true, register, memory) }
-    public mutating func store32(_ memory: HostMemory, _ register: HostRegister) { general(0x89, false, register, memory) }
+    public mutating func load64(_ register: HostRegister, _ memory: HostMemory) {
+        general(0x8B, true, register, memory)
+    }
+    public mutating func load32(_ register: HostRegister, _ memory: HostMemory) {
+        general(0x8B, false, register, memory)
+    }
+    public mutating func store64(_ memory: HostMemory, _ register: HostRegister) {
+        general(0x89, true, register, memory)
+    }
+    public mutating func store32(_ memory: HostMemory, _ register: HostRegister) {
+        general(0x89, false, register, memory)
+    }
 
     private mutating func general(_ opcode: UInt8, _ w: Bool, _ register: HostRegister, _ memory: HostMemory) {
         rex(w: w, register.rawValue, memory.base.rawValue)

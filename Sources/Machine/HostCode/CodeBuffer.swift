@@ -27,7 +27,8 @@ public final class CodeBuffer {
     ///
     /// - Parameter alignment: Of the first byte; a power of two.
     /// - Throws: ``HostCodeError/full(byteCount:)``; the buffer is then as before.
-    public func append(alignment: Int = 16, _ body: (inout Assembler) -> Void) throws(HostCodeError) -> HostCodeAddress {
+    public func append(alignment: Int = 16, _ body: (inout Assembler) -> Void) throws(HostCodeError) -> HostCodeAddress
+    {
         let start = (usedByteCount + alignment - 1) & ~(alignment - 1)
         guard start < byteCount else { throw .full(byteCount: byteCount) }
         var assembler = Assembler(

@@ -87,7 +87,8 @@ public struct InstructionFormatter: Sendable {
             return Int(isSource ? instruction.memoryByteCount : instruction.operandByteCount)
         default:
             if instruction.operandByteCount > 8 {
-                return instruction.memoryByteCount > 8 || instruction.memoryByteCount == 0 ? 8 : Int(instruction.memoryByteCount)
+                return instruction.memoryByteCount > 8 || instruction.memoryByteCount == 0
+                    ? 8 : Int(instruction.memoryByteCount)
             }
             return Int(instruction.operandByteCount)
         }

@@ -192,7 +192,8 @@ enum OperandLetters {
             define(name, OperandCode(mode: .fixed, width: width, fixed: Operand(kind, number)))
         }
         let widths: [(String, WidthCode)] = [
-            ("b", .b), ("w", .w), ("d", .d), ("q", .q), ("t", .t), ("o", .o), ("qq", .qq), ("v", .v), ("z", .z), ("y", .y),
+            ("b", .b), ("w", .w), ("d", .d), ("q", .q), ("t", .t), ("o", .o), ("qq", .qq), ("v", .v), ("z", .z),
+            ("y", .y),
             ("x", .x), ("h", .h), ("f", .f), ("e", .e), ("p", .p), ("s", .s), ("a", .a), ("m", .m), ("env", .env),
             ("state", .state), ("dup", .dup), ("", .none),
         ]

@@ -1,8 +1,8 @@
 internal import CLinux
 public import Engine
 public import GuestMemory
-public import SystemCalls
 import Synchronization
+public import SystemCalls
 public import X86
 import X86Decoder
 
@@ -58,7 +58,11 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             cpuCount: cpuCount,
             trace: trace
         )
-        block.base.storeBytes(of: Unmanaged.passUnretained(services), toByteOffset: Layout.services, as: Unmanaged<Services>.self)
+        block.base.storeBytes(
+            of: Unmanaged.passUnretained(services),
+            toByteOffset: Layout.services,
+            as: Unmanaged<Services>.self
+        )
         codeCache.cache.cores.append(core)
         core.resetRegisters()
         core.state.activity = identifier == 0 ? .active : .waitForStartUp
@@ -164,7 +168,9 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             return nil
         }
         // Nothing else reaches a vCPU that waits for INIT or a start-up.
-        guard s.activity == .active || s.activity == .halted, s.interruptShadow == 0, !services.hasAnswers else { return nil }
+        guard s.activity == .active || s.activity == .halted, s.interruptShadow == 0, !services.hasAnswers else {
+            return nil
+        }
         if events & Pending.nonMaskable != 0, !core.nonMaskableBlocked {
             clinux_atomic_and(pending, ~Pending.nonMaskable)
             s.activity = .active
@@ -193,5 +199,18 @@ public final class InterpreterCodeCache: @unchecked Sendable {
     public init(memory: GuestMemory) throws(SystemCallError) {
         cache = try CodeCache(memory: memory)
         stubs = try VectorStubs()
+    }
+
+    /// Throws away what was decoded from `byteCount` bytes at `host`, which lie in one page of guest memory, after they were
+    /// changed from outside. Only between runs.
+    package func codeChanged(at host: UnsafeRawPointer, byteCount: Int) {
+        _ = cache.invalidate(host, offset: Int(UInt(bitPattern: host) & 0xFFF), byteCount: byteCount)
+    }
+
+    /// Whether instructions decoded from now on go through the complete functions alone, so that the quick handlers can be
+    /// compared with them.
+    package var avoidsQuickHandlers: Bool {
+        get { cache.avoidsQuickHandlers }
+        set { cache.avoidsQuickHandlers = newValue }
     }
 }

@@ -8,7 +8,9 @@ extension Core {
         let s = state
         // With interrupts off a pending interrupt must not stop the loop; whatever changes that leaves the block.
         var wanted = UInt32.max
-        if s.systemFlags & RFlags.interruptEnable == 0 || s.interruptShadow != 0 { wanted &= ~Interpreter.Pending.interrupt }
+        if s.systemFlags & RFlags.interruptEnable == 0 || s.interruptShadow != 0 {
+            wanted &= ~Interpreter.Pending.interrupt
+        }
         if nonMaskableBlocked { wanted &= ~Interpreter.Pending.nonMaskable }
         let isTracingBlocks = services.traced.contains(.blocks)
         let stepping =
@@ -89,7 +91,8 @@ extension Core {
     func fail(_ i: Instruction, at rip: UInt64, _ fault: Fault) {
         state.rip = rip
         var fault = fault
-        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.isLong64 {
+        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.isLong64
+        {
             fault = .stack()
         }
         raise(fault)

@@ -69,7 +69,8 @@ final class Services {
         }
         var value: UInt64 = 0
         for index in 0..<byteCount {
-            value |= try answer(.memoryRead(GuestAddress(physical &+ UInt64(index)), width: .byte)) << UInt64(index &* 8)
+            value |=
+                try answer(.memoryRead(GuestAddress(physical &+ UInt64(index)), width: .byte)) << UInt64(index &* 8)
         }
         return value
     }

@@ -7,7 +7,8 @@ struct Disasm: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "disasm",
         abstract: "Print the instructions of a file as Vivarium decodes them.",
-        discussion: "An ELF file shows its executable sections; anything else, or any file with --raw, is code from its first byte."
+        discussion:
+            "An ELF file shows its executable sections; anything else, or any file with --raw, is code from its first byte."
     )
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -46,9 +47,13 @@ struct Disasm: ParsableCommand {
         guard let address = UInt64(digits, radix: base.hasPrefix("0x") ? 16 : 10) else {
             throw ValidationError("--base \(base) is not a number")
         }
-        guard let size = CodeSize(bits: bits ?? 64) else { throw ValidationError("--bits \(bits ?? 0) is not 16, 32 or 64") }
+        guard let size = CodeSize(bits: bits ?? 64) else {
+            throw ValidationError("--bits \(bits ?? 0) is not 16, 32 or 64")
+        }
         if let hex {
-            guard let bytes = Self.bytes(hexadecimal: hex) else { throw ValidationError("--hex \(hex) is not pairs of digits") }
+            guard let bytes = Self.bytes(hexadecimal: hex) else {
+                throw ValidationError("--hex \(hex) is not pairs of digits")
+            }
             return [CodeRegion(name: "", address: address, size: size, bytes: bytes)]
         }
         guard let file else { throw ValidationError("a file, -, or --hex is needed") }

@@ -97,7 +97,9 @@ struct DisasmOutput {
     mutating func flush() {
         var start = 0
         while start < buffer.count {
-            let count = unsafe buffer[start...].withUnsafeBytes { unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            let count = unsafe buffer[start...].withUnsafeBytes {
+                unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count)
+            }
             guard count > 0 else { break }
             start += count
         }

@@ -1,7 +1,5 @@
 internal import CNativeRun
-import Glibc
 public import HostCode
-import SystemCalls
 
 /// The host's CPU as an oracle: runs a few bytes of user-mode code on a given state and tells the state after it.
 ///
@@ -14,77 +12,94 @@ import SystemCalls
 /// ```
 ///
 /// Every general register is loaded and stored, RSP too; the arithmetic flags and DF; x87, MMX, XMM, YMM and MXCSR through
-/// XRSTOR and XSAVE. The code must run through to its end or fault: no jumps out of it, no system calls, no changes of
-/// FS or GS, of AC or TF, no endless loops. It may use the stack only if RSP points into ``memory``. It is 64-bit code.
+/// XRSTOR and XSAVE. The code must run through to its end or fault: no jumps out of the code window, no system calls, no
+/// changes of FS, of AC or TF, no endless loops. It may use the stack only if RSP points into ``memory``. It is 64-bit code.
 ///
 /// Exceptions become signals that the executor catches: #DE #DB #BP #UD #GP #SS #PF #MF #XM #AC are told by vector. What Linux
 /// does not tell apart: a non-canonical address is #GP with address 0. The address is 0 for all but #PF.
 ///
 /// One thread at a time. Runs cost about a microsecond, faults about five.
 public final class NativeExecutor {
-    private let buffer: CodeBuffer
+    private let stubs: CodeBuffer
     private let block: UnsafeMutablePointer<native_run_block>
-    private let guarded: UnsafeMutableRawPointer
-    /// 64 KiB of zeroed memory below 4 GiB, with inaccessible pages before and after it.
-    public let memory: UnsafeMutableRawBufferPointer
+    private let window: NativeWindow
+    private let entry: HostCodeAddress
+    private let resumeAddress: UInt64
 
-    private static let memoryByteCount = 64 << 10
-    private static let guardByteCount = 64 << 10
-
-    public init() throws(HostCodeError) {
-        buffer = try CodeBuffer(byteCount: 4 << 20)
-        let total = Self.memoryByteCount + 2 * Self.guardByteCount
-        // MAP_32BIT: addresses that 32-bit addressing reaches.
-        let mapped = mmap(nil, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | 0x40, -1, 0)
-        guard let mapped, mapped != MAP_FAILED,
-            mprotect(mapped + Self.guardByteCount, Self.memoryByteCount, PROT_READ | PROT_WRITE) == 0
-        else { throw .mapping(byteCount: total, cause: SystemCallError("mmap", errno: errno)) }
-        guarded = mapped
-        memory = UnsafeMutableRawBufferPointer(start: mapped + Self.guardByteCount, count: Self.memoryByteCount)
+    /// - Parameter memoryByteCount: The size of ``memory``, a positive multiple of the page size.
+    public init(memoryByteCount: Int = 64 << 10) throws(HostCodeError) {
+        window = try NativeWindow(memoryByteCount: memoryByteCount)
+        stubs = try CodeBuffer(byteCount: 16 << 10)
         // XRSTOR wants 64-byte alignment.
         let raw = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<native_run_block>.size, alignment: 64)
         block = raw.bindMemory(to: native_run_block.self, capacity: 1)
         block.initialize(to: native_run_block())
+        let address = UInt64(UInt(bitPattern: raw))
+        let start = window.codeAddress + UInt64(Self.codeOffset)
+        do throws(HostCodeError) {
+            let resume = try stubs.append { Self.assembleLeave(&$0) }
+            let exit = try stubs.append { Self.assembleExit(&$0, block: address) }
+            entry = try stubs.append { assembler in
+                Self.assembleEntry(&assembler)
+                Self.assembleJump(&assembler, to: start)
+            }
+            resumeAddress = UInt64(resume.rawValue)
+            jumpOut = [0xFF, 0x25, 0, 0, 0, 0] + (0..<8).map { UInt8(truncatingIfNeeded: exit.rawValue >> ($0 * 8)) }
+        } catch {
+            block.deallocate()
+            throw error
+        }
         state.reset()
     }
 
-    deinit {
-        munmap(guarded, Self.memoryByteCount + 2 * Self.guardByteCount)
-        block.deallocate()
-    }
+    deinit { block.deallocate() }
 
     /// Loaded by ``run(_:)`` and stored by it.
     public var state: NativeState { NativeState(block: block) }
 
+    /// Zeroed memory below 2 GiB, with 64 KiB of inaccessible memory before and after it.
+    public var memory: UnsafeMutableRawBufferPointer { window.memory }
+
     /// The address of ``memory``, to be put into registers.
     public var memoryAddress: UInt64 { UInt64(UInt(bitPattern: memory.baseAddress)) }
+
+    /// Where the code window starts. Every byte of it that is not code being run is HLT, which is #GP(0): jumps within the
+    /// window but out of the code end there, unless they hit the ``exitByteCount`` bytes behind the code.
+    public var codeWindowAddress: UInt64 { window.codeAddress }
+    public static let codeWindowByteCount = NativeWindow.codeByteCount
+    /// Where in the window the code that is run starts.
+    public static let codeOffset = 0x800
+    public static let exitByteCount = 14
+
+    /// `JMP [RIP]` with the exit's address behind it.
+    private let jumpOut: [UInt8]
 
     public func run(_ code: [UInt8]) -> NativeOutcome { code.withUnsafeBytes { run($0) } }
 
     /// Runs `code`, at most 4096 bytes, on ``state``.
     public func run(_ code: UnsafeRawBufferPointer) -> NativeOutcome {
-        if buffer.byteCount - buffer.usedByteCount < 8192 { buffer.reset() }
-        block.pointee.rflags = block.pointee.rflags & 0xCD5 | 0x202
+        guard code.count <= 4096, let source = code.baseAddress else { return .completed }
+        block.pointee.rflags = block.pointee.rflags & 0x20_4CD5 | 0x202
+        block.pointee.resume = resumeAddress
         prepareHeader()
-        var start: UInt = 0
-        let resume = try? buffer.append { Self.assembleLeave(&$0) }
-        let entry = try? buffer.append { assembler in
-            Self.assembleEntry(&assembler)
-            start = assembler.address
-            assembler.bytes(code)
-            Self.assembleExit(&assembler, block: UInt64(UInt(bitPattern: block)))
-        }
-        guard let entry, let resume else { return .exception(vector: 6, errorCode: 0, address: 0, codeOffset: -1) }
-        block.pointee.resume = UInt64(resume.rawValue)
+        let target = window.writableCode + Self.codeOffset
+        target.copyMemory(from: source, byteCount: code.count)
+        jumpOut.withUnsafeBytes { (target + code.count).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count) }
         // SAFETY: the code is assembled for this signature.
         native_run(unsafeBitCast(entry.rawValue, to: (@convention(c) (UnsafeMutableRawPointer?) -> Void).self), block)
+        target.initializeMemory(as: UInt8.self, repeating: NativeWindow.fill, count: code.count + Self.exitByteCount)
         fillInitialComponents()
         guard block.pointee.signal != 0 else { return .completed }
         return .exception(
             vector: UInt8(truncatingIfNeeded: block.pointee.trap),
             errorCode: block.pointee.error,
+<<<<<<< HEAD
             address: block.pointee.trap == 14 ? block.pointee.address : 0,
             codeOffset: Int(truncatingIfNeeded: block.pointee.rip &- UInt64(start))
+=======
+            address: block.pointee.address,
+            codeOffset: Int(truncatingIfNeeded: block.pointee.rip &- window.codeAddress) &- Self.codeOffset
+>>>>>>> oracle
         )
     }
 
@@ -105,6 +120,11 @@ public final class NativeExecutor {
         }
         if present & 2 == 0 { (area + 160).initializeMemory(as: UInt8.self, repeating: 0, count: 256) }
         if present & 4 == 0 { (area + 576).initializeMemory(as: UInt8.self, repeating: 0, count: 256) }
+    }
+
+    private static func assembleJump(_ code: inout Assembler, to address: UInt64) {
+        code.bytes(0xFF, 0x25, 0, 0, 0, 0)
+        code.qword(address)
     }
 
     private static let saved: [HostRegister] = [.rbx, .rbp, .r12, .r13, .r14, .r15]

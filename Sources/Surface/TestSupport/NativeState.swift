@@ -17,7 +17,10 @@ public struct NativeState: @unchecked Sendable {
     }
 
     /// CF PF AF ZF SF OF and DF are loaded; everything that PUSHFQ tells is stored.
-    public var rflags: UInt64 { get { block.pointee.rflags } nonmutating set { block.pointee.rflags = newValue } }
+    public var rflags: UInt64 {
+        get { block.pointee.rflags }
+        nonmutating set { block.pointee.rflags = newValue }
+    }
 
     public var mxcsr: UInt32 {
         get { xsaveArea.load(fromByteOffset: 24, as: UInt32.self) }

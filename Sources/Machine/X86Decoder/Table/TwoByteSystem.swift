@@ -38,7 +38,15 @@ extension OpcodeTableBuilder {
             raises: .invalidOpcode
         )
         row(0x07, "sysret", .sysret, "", [.endsBlock, .privileged], reads: [.rcx, .r11], raises: .invalidOpcode)
-        row(0x07, "sysretq", .sysret, "", [.endsBlock, .privileged, .o64], reads: [.rcx, .r11], raises: .invalidOpcode)
+        row(
+            0x07,
+            "sysretq",
+            .sysret,
+            "",
+            [.endsBlock, .privileged, .o64],
+            reads: [.rcx, .r11],
+            raises: .invalidOpcode
+        )
         feature = .base
         row(0x06, "clts", .clts, "", [.privileged, .endsBlock])
         row(0x08, "invd", .invd, "", .privileged)
@@ -57,7 +65,16 @@ extension OpcodeTableBuilder {
         row(0x33, "rdpmc", .rdpmc, "", .sensitive, reads: .rcx, writes: [.rax, .rdx], raises: general)
         feature = .sysenter
         row(0x34, "sysenter", .sysenter, "", [.endsBlock, .sensitive], writes: .rsp, raises: general)
-        row(0x35, "sysexit", .sysexit, "", [.endsBlock, .privileged], reads: [.rcx, .rdx], writes: .rsp, raises: general)
+        row(
+            0x35,
+            "sysexit",
+            .sysexit,
+            "",
+            [.endsBlock, .privileged],
+            reads: [.rcx, .rdx],
+            writes: .rsp,
+            raises: general
+        )
         row(
             0x35,
             "sysexitq",
@@ -145,8 +162,22 @@ extension OpcodeTableBuilder {
         let rule: EncodingRule = [.f3, .only64, .sensitive]
         row(0xAE, "rdfsbase", .rdfsbase, "=Ry", [rule, .slash0], raises: .invalidOpcode)
         row(0xAE, "rdgsbase", .rdgsbase, "=Ry", [rule, .slash1], raises: .invalidOpcode)
-        row(0xAE, "wrfsbase", .wrfsbase, "Ry", [rule, .slash2, .endsBlock], raises: [.invalidOpcode, .generalProtection])
-        row(0xAE, "wrgsbase", .wrgsbase, "Ry", [rule, .slash3, .endsBlock], raises: [.invalidOpcode, .generalProtection])
+        row(
+            0xAE,
+            "wrfsbase",
+            .wrfsbase,
+            "Ry",
+            [rule, .slash2, .endsBlock],
+            raises: [.invalidOpcode, .generalProtection]
+        )
+        row(
+            0xAE,
+            "wrgsbase",
+            .wrgsbase,
+            "Ry",
+            [rule, .slash3, .endsBlock],
+            raises: [.invalidOpcode, .generalProtection]
+        )
         feature = .waitpkg
         row(0xAE, "umonitor", .umonitor, "Rm", [.f3, .slash6, .sensitive])
         row(0xAE, "umwait", .umwait, "Rd", [.f2, .slash6, .sensitive], .compare, reads: [.rax, .rdx])

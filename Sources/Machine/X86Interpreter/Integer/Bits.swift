@@ -26,7 +26,11 @@ extension Core {
                 offset = (offset &+ UInt64(bitPattern: units &* Int64(MemoryLayout<T>.size))) & addressMask(i)
             }
             destination.linear = try segmentLinear(
-                Int(i.pointee.segment), offset, MemoryLayout<T>.size, write: operation != .bt)
+                Int(i.pointee.segment),
+                offset,
+                MemoryLayout<T>.size,
+                write: operation != .bt
+            )
         }
         let value =
             operation == .bt && destination.operand.isMemory

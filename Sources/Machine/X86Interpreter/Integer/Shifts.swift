@@ -30,7 +30,9 @@ extension Core {
 
     /// Bit `index`, which is less than the width.
     @inline(__always)
-    private func bit<T: OperandInteger>(_ value: T, _ index: Int) -> Bool { value &>> T(truncatingIfNeeded: index) & 1 != 0 }
+    private func bit<T: OperandInteger>(_ value: T, _ index: Int) -> Bool {
+        value &>> T(truncatingIfNeeded: index) & 1 != 0
+    }
 
     @inline(__always)
     private func topBit<T: OperandInteger>(_ value: T) -> Bool { bit(value, T.bitWidth &- 1) }

@@ -146,7 +146,8 @@ extension Core {
         if distance != 0, distance < moved &* UInt64(width) { moved = distance / UInt64(width) }
         guard moved > 1 else { return 0 }
         let byteCount = moved &* UInt64(width)
-        guard allows(Int(i.pointee.segment), from, byteCount, write: false), allows(0, to, byteCount, write: true) else {
+        guard allows(Int(i.pointee.segment), from, byteCount, write: false), allows(0, to, byteCount, write: true)
+        else {
             return 0
         }
         place.copyMemory(from: bytes, byteCount: Int(byteCount))

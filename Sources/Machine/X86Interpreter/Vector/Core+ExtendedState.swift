@@ -88,7 +88,10 @@ extension Core {
         guard mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
         unpackX87(isWide: isWide)
         state.mxcsr = mxcsr
-        (raw + VectorRegister.low(0)).copyMemory(from: raw + VectorScratch.area + 160, byteCount: vectorRegisterCount * 16)
+        (raw + VectorRegister.low(0)).copyMemory(
+            from: raw + VectorScratch.area + 160,
+            byteCount: vectorRegisterCount * 16
+        )
     }
 
     /// Writes the legacy area as FXSAVE (`isWide`: FXSAVE64) lays it out to ``VectorScratch/area``.
@@ -151,7 +154,8 @@ extension Core {
             try storeBytes(linear, from: area, 24)
             try storeBytes(linear &+ 32, from: area + 32, 128)
         }
-        let savesMXCSR = compacts ? saved & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
+        let savesMXCSR =
+            compacts ? saved & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
         if savesMXCSR { try storeBytes(linear &+ 24, from: area + 24, 8) }
         if saved & StateComponent.sse != 0 { try storeBytes(linear &+ 160, from: area + 160, vectorRegisterCount * 16) }
         if saved & StateComponent.avx != 0 {
@@ -187,7 +191,8 @@ extension Core {
             guard layout == 0, present & ~s.xcr0 == 0 else { throw .generalProtection() }
         }
         let loaded = wanted & present
-        let loadsMXCSR = isCompacted ? loaded & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
+        let loadsMXCSR =
+            isCompacted ? loaded & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
         let mxcsr = s[dword: VectorScratch.area + 24]
         guard !loadsMXCSR || mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
         let registers = vectorRegisterCount * 16
@@ -207,7 +212,13 @@ extension Core {
         } else if isCompacted, wanted & StateComponent.sse != 0 {
             s.mxcsr = 0x1F80
         }
-        restore(VectorRegister.low(0), 160, registers, wanted & StateComponent.sse != 0, loaded & StateComponent.sse != 0)
+        restore(
+            VectorRegister.low(0),
+            160,
+            registers,
+            wanted & StateComponent.sse != 0,
+            loaded & StateComponent.sse != 0
+        )
         restore(
             VectorRegister.high(0),
             StateComponent.avxOffset,

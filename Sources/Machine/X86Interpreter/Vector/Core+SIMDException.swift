@@ -57,7 +57,8 @@ extension Core {
             isScalar = false
         default:
             // CVTPD2PS and CVTSD2SS give single results.
-            isDouble = encoding.opcode == 0x5A ? false : encoding.opcode >= 0x7C ? encoding.pp == 1 : encoding.pp & 1 != 0
+            isDouble =
+                encoding.opcode == 0x5A ? false : encoding.opcode >= 0x7C ? encoding.pp == 1 : encoding.pp & 1 != 0
             isScalar = encoding.pp >= 2 && encoding.opcode < 0x7C
         }
         let lanes = [low(number), encoding.isWide && encoding.isVEX ? high(number) : VectorHalf()]

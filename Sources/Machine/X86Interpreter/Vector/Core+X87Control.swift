@@ -91,7 +91,11 @@ extension Core {
         let step = isShort ? 2 : 4
         func put(_ index: Int, _ value: UInt32) {
             if isShort {
-                raw.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: base + index * step, as: UInt16.self)
+                raw.storeBytes(
+                    of: UInt16(truncatingIfNeeded: value),
+                    toByteOffset: base + index * step,
+                    as: UInt16.self
+                )
             } else {
                 s[dword: base + index * step] = value
             }
