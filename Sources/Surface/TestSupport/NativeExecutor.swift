@@ -16,7 +16,7 @@ public import HostCode
 /// changes of FS, of AC or TF, no endless loops. It may use the stack only if RSP points into ``memory``. It is 64-bit code.
 ///
 /// Exceptions become signals that the executor catches: #DE #DB #BP #UD #GP #SS #PF #MF #XM #AC are told by vector. What Linux
-/// does not tell apart: a non-canonical address is #GP with address 0. The address is 0 for all but #PF.
+/// does not tell apart: a non-canonical address is #GP with address 0.
 ///
 /// One thread at a time. Runs cost about a microsecond, faults about five.
 public final class NativeExecutor {
@@ -93,13 +93,8 @@ public final class NativeExecutor {
         return .exception(
             vector: UInt8(truncatingIfNeeded: block.pointee.trap),
             errorCode: block.pointee.error,
-<<<<<<< HEAD
-            address: block.pointee.trap == 14 ? block.pointee.address : 0,
-            codeOffset: Int(truncatingIfNeeded: block.pointee.rip &- UInt64(start))
-=======
             address: block.pointee.address,
             codeOffset: Int(truncatingIfNeeded: block.pointee.rip &- window.codeAddress) &- Self.codeOffset
->>>>>>> oracle
         )
     }
 
