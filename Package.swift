@@ -51,7 +51,7 @@ let package = Package(
             "Machine",
             "X86Interpreter",
             ["CLinux", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder"],
-            engine
+            engine + [.unsafeFlags(["-Xllvm", "-min-jump-table-entries=1000"], .when(configuration: .release))]
         ),
         // Devices
         layer("Devices", "DeviceModel", ["GuestMemory"]),
@@ -96,7 +96,12 @@ let package = Package(
             path: "Fuzz",
             swiftSettings: engine
         ),
-        layer("Surface", "TestSupport", ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"], engine),
+        layer(
+            "Surface",
+            "TestSupport",
+            ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"],
+            engine
+        ),
         // Tests
         tests("SystemCalls"),
         tests("ByteCoding"),
@@ -118,6 +123,6 @@ let package = Package(
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
-        tests("CommandLine", ["VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        tests("CommandLine", ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     ]
 )

@@ -3,7 +3,12 @@ import X86
 
 struct CPUModelTests {
     private let context = CPUIDContext(
-        apicID: 2, cpuCount: 4, xcr0: 7, cr4: CR4.osxsave, timestampFrequency: 2_400_000_000)
+        apicID: 2,
+        cpuCount: 4,
+        xcr0: 7,
+        cr4: CR4.osxsave,
+        timestampFrequency: 2_400_000_000
+    )
 
     private func leaf(_ model: CPUModel, _ leaf: UInt32, _ subleaf: UInt32 = 0) -> CPUIDResult {
         model.cpuid(leaf: leaf, subleaf: subleaf, context: context)
@@ -33,7 +38,9 @@ struct CPUModelTests {
     @Test func `The default has every bit of x86-64-v3`() {
         let basic = leaf(.vivariumV3, 1)
         // SSE3 SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT XSAVE OSXSAVE AVX F16C.
-        for bit in [0, 9, 12, 13, 19, 20, 22, 23, 26, 27, 28, 29] as [UInt32] { #expect(basic.ecx >> bit & 1 == 1, "bit \(bit)") }
+        for bit in [0, 9, 12, 13, 19, 20, 22, 23, 26, 27, 28, 29] as [UInt32] {
+            #expect(basic.ecx >> bit & 1 == 1, "bit \(bit)")
+        }
         let structured = leaf(.vivariumV3, 7)
         // BMI1 AVX2 BMI2.
         for bit in [3, 5, 8] as [UInt32] { #expect(structured.ebx >> bit & 1 == 1, "bit \(bit)") }

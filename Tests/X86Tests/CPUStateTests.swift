@@ -67,11 +67,17 @@ struct CPUStateTests {
             (CR0.protectionEnable, EFER.longModeActive, false, true, .long64),
         ] as [(UInt64, UInt64, Bool, Bool, ExecutionMode)]
     )
-    func `The mode follows CR0, EFER and CS`(cr0: UInt64, efer: UInt64, isBig: Bool, isLong: Bool, mode: ExecutionMode) {
+    func `The mode follows CR0, EFER and CS`(cr0: UInt64, efer: UInt64, isBig: Bool, isLong: Bool, mode: ExecutionMode)
+    {
         let s = block.state
         s.cr0 = cr0
         s.efer = efer
-        s[.cs] = Segment(base: 0x1000, limit: .max, attributes: 0x9B | (isBig ? 0x4000 : 0) | (isLong ? 0x2000 : 0), selector: 8)
+        s[.cs] = Segment(
+            base: 0x1000,
+            limit: .max,
+            attributes: 0x9B | (isBig ? 0x4000 : 0) | (isLong ? 0x2000 : 0),
+            selector: 8
+        )
         s[.fs] = Segment(base: 0x2000, limit: .max, attributes: 0x93, selector: 0)
         s.updateMode()
         #expect(s.mode == mode)

@@ -67,7 +67,7 @@ enum LocalAPICRegister: Hashable {
         case .endOfInterrupt, .errorStatus: 0
         case .spuriousVector: 0x3FF
         case .commandLow: 0xFFFF_FFFF_000C_CFFF
-        case .local(let local): UInt64(local.writable)
+        case .local(let local): UInt64(local.writable | local.status)
         case .initialCount: 0xFFFF_FFFF
         case .divideConfiguration: 0xB
         case .selfInterrupt: 0xFF
@@ -92,6 +92,14 @@ enum LocalVector: Int, Hashable, CaseIterable {
         case .thermal, .performance: 0x1_07FF
         case .lint0, .lint1: 0x1_A7FF
         case .error: 0x1_00FF
+        }
+    }
+
+    /// The bits that only the APIC changes, delivery status and remote IRR: writing them does nothing, and raises no fault.
+    var status: UInt32 {
+        switch self {
+        case .lint0, .lint1: 0x5000
+        default: 0x1000
         }
     }
 

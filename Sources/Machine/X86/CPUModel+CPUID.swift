@@ -32,7 +32,9 @@ public struct CPUIDContext: Hashable, Sendable {
 
 extension CPUModel {
     /// The highest extended leaf.
-    public var maximumExtendedLeaf: UInt32 { features.contains(.longMode) ? 0x8000_0008 : brand.isEmpty ? 0 : 0x8000_0004 }
+    public var maximumExtendedLeaf: UInt32 {
+        features.contains(.longMode) ? 0x8000_0008 : brand.isEmpty ? 0 : 0x8000_0004
+    }
 
     /// The components of XCR0 that may be set: x87, SSE, AVX.
     public var supportedXCR0: UInt64 {
@@ -44,7 +46,8 @@ extension CPUModel {
     public func cpuid(leaf: UInt32, subleaf: UInt32, context: CPUIDContext) -> CPUIDResult {
         switch leaf {
         case 0x4000_0000...0x4000_FFFF: return hypervisorLeaf(leaf, context)
-        case 0x8000_0000...0x8000_FFFF where leaf <= maximumExtendedLeaf || leaf == 0x8000_0000: return extendedLeaf(leaf)
+        case 0x8000_0000...0x8000_FFFF where leaf <= maximumExtendedLeaf || leaf == 0x8000_0000:
+            return extendedLeaf(leaf)
         case 0...maximumLeaf: return basicLeaf(leaf, subleaf, context)
         default: return basicLeaf(maximumLeaf, subleaf, context)
         }
@@ -79,31 +82,43 @@ extension CPUModel {
 
     private func featureLeaf(_ context: CPUIDContext) -> CPUIDResult {
         var ecx = bits([
-            (.sse3, 0), (.pclmulqdq, 1), (.monitor, 3), (.ssse3, 9), (.fma, 12), (.cx16, 13), (.pcid, 17), (.sse41, 19), (.sse42, 20),
-            (.x2apic, 21), (.movbe, 22), (.popcnt, 23), (.tscDeadline, 24), (.aes, 25), (.xsave, 26), (.avx, 28), (.f16c, 29),
+            (.sse3, 0), (.pclmulqdq, 1), (.monitor, 3), (.ssse3, 9), (.fma, 12), (.cx16, 13), (.pcid, 17), (.sse41, 19),
+            (.sse42, 20),
+            (.x2apic, 21), (.movbe, 22), (.popcnt, 23), (.tscDeadline, 24), (.aes, 25), (.xsave, 26), (.avx, 28),
+            (.f16c, 29),
             (.rdrand, 30),
         ])
         if features.contains(.xsave), context.cr4 & CR4.osxsave != 0 { ecx |= 1 << 27 }
         // A hypervisor is present: only where its leaves make sense to a guest.
         if features.contains(.longMode) { ecx |= 1 << 31 }
-        var edx = platform.rawValue | bits([(.x87, 0), (.cx8, 8), (.sysenter, 11), (.cmov, 15), (.mmx, 23), (.fxsr, 24), (.sse, 25), (.sse2, 26)])
+        var edx =
+            platform.rawValue
+            | bits([
+                (.x87, 0), (.cx8, 8), (.sysenter, 11), (.cmov, 15), (.mmx, 23), (.fxsr, 24), (.sse, 25), (.sse2, 26),
+            ])
         if !context.isAPICEnabled { edx &= ~PlatformFeatures.localAPIC.rawValue }
         if context.cpuCount > 1 { edx |= 1 << 28 }
         let clflushQuadwords: UInt32 = platform.contains(.clflush) ? 8 : 0
         let count = min(max(context.cpuCount, 1), 255)
         return CPUIDResult(
-            eax: signature, ebx: clflushQuadwords << 8 | count << 16 | (context.apicID & 0xFF) << 24, ecx: ecx, edx: edx)
+            eax: signature,
+            ebx: clflushQuadwords << 8 | count << 16 | (context.apicID & 0xFF) << 24,
+            ecx: ecx,
+            edx: edx
+        )
     }
 
     private func structuredFeatureLeaf() -> CPUIDResult {
         var ebx = bits([
-            (.fsgsbase, 0), (.bmi1, 3), (.avx2, 5), (.smep, 7), (.bmi2, 8), (.erms, 9), (.invpcid, 10), (.rtm, 11), (.rdseed, 18),
+            (.fsgsbase, 0), (.bmi1, 3), (.avx2, 5), (.smep, 7), (.bmi2, 8), (.erms, 9), (.invpcid, 10), (.rtm, 11),
+            (.rdseed, 18),
             (.adx, 19), (.smap, 20), (.clflushopt, 23), (.clwb, 24), (.sha, 29),
         ])
         // TSC_ADJUST.
         if features.contains(.longMode) { ebx |= 1 << 1 }
         let ecx = bits([
-            (.umip, 2), (.pku, 3), (.waitpkg, 5), (.gfni, 8), (.vaes, 9), (.vpclmulqdq, 10), (.rdpid, 22), (.cldemote, 25),
+            (.umip, 2), (.pku, 3), (.waitpkg, 5), (.gfni, 8), (.vaes, 9), (.vpclmulqdq, 10), (.rdpid, 22),
+            (.cldemote, 25),
             (.movdiri, 27), (.movdir64b, 28),
         ])
         var edx = bits([(.fsrm, 4), (.serialize, 14)])
@@ -149,7 +164,11 @@ extension CPUModel {
         switch subleaf {
         case 0:
             return CPUIDResult(
-                eax: UInt32(truncatingIfNeeded: supported), ebx: byteCount(context.xcr0), ecx: byteCount(supported), edx: 0)
+                eax: UInt32(truncatingIfNeeded: supported),
+                ebx: byteCount(context.xcr0),
+                ecx: byteCount(supported),
+                edx: 0
+            )
         case 1:
             // Bit 2: XGETBV with ECX = 1.
             let eax = bits([(.xsaveopt, 0), (.xsavec, 1), (.xsavec, 2), (.xsaves, 3)])
@@ -213,7 +232,9 @@ extension CPUModel {
     /// `text` as little-endian words, padded with zeros.
     private static func words(_ text: String, count: Int) -> [UInt32] {
         var words = [UInt32](repeating: 0, count: count)
-        for (index, byte) in text.utf8.prefix(count * 4).enumerated() { words[index / 4] |= UInt32(byte) << UInt32(index % 4 * 8) }
+        for (index, byte) in text.utf8.prefix(count * 4).enumerated() {
+            words[index / 4] |= UInt32(byte) << UInt32(index % 4 * 8)
+        }
         return words
     }
 }

@@ -68,11 +68,13 @@ public struct PlatformFeatures: OptionSet, Hashable, Sendable {
     public static let selfSnoop = PlatformFeatures(rawValue: 1 << 27)
 
     public static let pentium: PlatformFeatures = [
-        .virtual8086Extensions, .debuggingExtensions, .pageSizeExtension, .timestamp, .modelSpecificRegisters, .machineCheckException,
+        .virtual8086Extensions, .debuggingExtensions, .pageSizeExtension, .timestamp, .modelSpecificRegisters,
+        .machineCheckException,
         .localAPIC,
     ]
     public static let pentium3: PlatformFeatures = [
-        .pentium, .physicalAddressExtension, .memoryTypeRanges, .globalPages, .machineCheckArchitecture, .pageAttributeTable,
+        .pentium, .physicalAddressExtension, .memoryTypeRanges, .globalPages, .machineCheckArchitecture,
+        .pageAttributeTable,
         .pageSizeExtension36,
     ]
     public static let modern: PlatformFeatures = [.pentium3, .clflush, .selfSnoop]

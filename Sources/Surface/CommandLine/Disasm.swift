@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+internal import Glibc
 import X86Decoder
 
 /// `viv disasm`.
@@ -55,7 +55,7 @@ struct Disasm: ParsableCommand {
         let bytes = try Self.contents(of: file)
         if !raw, bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) {
             guard let regions = CodeRegion.sections(of: bytes, bits: bits) else {
-                throw ValidationError("\(file) is an ELF file whose section headers are not usable")
+                throw CommandFailure("\(file) is an ELF file whose section headers are not usable")
             }
             return regions
         }
@@ -81,13 +81,13 @@ struct Disasm: ParsableCommand {
 
     private static func contents(of path: String) throws -> [UInt8] {
         let file = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw ValidationError("\(path): \(unsafe String(cString: strerror(errno)))") }
+        guard file >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
         defer { if file != STDIN_FILENO { close(file) } }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
-            guard count >= 0 else { throw ValidationError("\(path): \(unsafe String(cString: strerror(errno)))") }
+            guard count >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
             if count == 0 { return bytes }
             bytes += buffer[..<count]
         }

@@ -18,7 +18,7 @@ import SystemCalls
 /// FS or GS, of AC or TF, no endless loops. It may use the stack only if RSP points into ``memory``. It is 64-bit code.
 ///
 /// Exceptions become signals that the executor catches: #DE #DB #BP #UD #GP #SS #PF #MF #XM #AC are told by vector. What Linux
-/// does not tell apart: a non-canonical address is #GP with address 0.
+/// does not tell apart: a non-canonical address is #GP with address 0. The address is 0 for all but #PF.
 ///
 /// One thread at a time. Runs cost about a microsecond, faults about five.
 public final class NativeExecutor {
@@ -83,7 +83,7 @@ public final class NativeExecutor {
         return .exception(
             vector: UInt8(truncatingIfNeeded: block.pointee.trap),
             errorCode: block.pointee.error,
-            address: block.pointee.address,
+            address: block.pointee.trap == 14 ? block.pointee.address : 0,
             codeOffset: Int(truncatingIfNeeded: block.pointee.rip &- UInt64(start))
         )
     }

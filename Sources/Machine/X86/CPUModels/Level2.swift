@@ -7,7 +7,8 @@ extension CPUModel {
         brand: "Vivarium x86-64-v2 Virtual CPU",
         signature: 0x0003_0661,
         features: CPUFeatureSet(
-            CPUFeature.baseline64 + CPUFeature.level2 + [.rdtscp, .pcid, .x2apic, .tscDeadline, .erms, .smep]),
+            CPUFeature.baseline64 + CPUFeature.level2 + [.rdtscp, .pcid, .x2apic, .tscDeadline, .erms, .smep]
+        ),
         architecturalCapabilities: ArchitecturalCapabilities.nothingLeaks
     )
 }

@@ -10,8 +10,10 @@ extension CPUModel {
         signature: 0x0003_0661,
         features: CPUFeatureSet(
             CPUFeature.baseline64 + CPUFeature.level2 + CPUFeature.level3 + [
-                .adx, .aes, .pclmulqdq, .sha, .rdrand, .rdseed, .fsgsbase, .umip, .rdpid, .rdtscp, .smep, .smap, .pcid, .invpcid,
-                .xsaveopt, .xsavec, .xsaves, .fsrm, .erms, .x2apic, .tscDeadline, .page1G, .clflushopt, .clwb, .prefetchw,
+                .adx, .aes, .pclmulqdq, .sha, .rdrand, .rdseed, .fsgsbase, .umip, .rdpid, .rdtscp, .smep, .smap, .pcid,
+                .invpcid,
+                .xsaveopt, .xsavec, .xsaves, .fsrm, .erms, .x2apic, .tscDeadline, .page1G, .clflushopt, .clwb,
+                .prefetchw,
             ]
         ),
         architecturalCapabilities: ArchitecturalCapabilities.nothingLeaks
@@ -37,6 +39,7 @@ public enum ArchitecturalCapabilities {
 
     /// Every fault that the MSR can declare absent.
     public static let nothingLeaks =
-        rdclNo | skipL1DFlush | ssbNo | mdsNo | pageSizeChangeMCNo | taaNo | sbdrSsdpNo | fbsdpNo | psdpNo | bhiNo | pbrsbNo
+        rdclNo | skipL1DFlush | ssbNo | mdsNo | pageSizeChangeMCNo | taaNo | sbdrSsdpNo | fbsdpNo | psdpNo | bhiNo
+        | pbrsbNo
         | gdsNo | rfdsNo | itsNo
 }

@@ -113,7 +113,7 @@ extension OpcodeTableBuilder {
     private mutating func addGroup7Registers() {
         func at(_ reg: UInt64, _ rm: UInt64) -> EncodingRule { [.slash(reg), .register, .rm(rm)] }
         feature = .vmx
-        row(0x01, "vmcall", .vmcall, "", [at(0, 1), .sensitive, .endsBlock, .np], raises: .invalidOpcode)
+        row(0x01, "vmcall", .vmcall, "", [at(0, 1), .sensitive, .endsBlock], raises: .invalidOpcode)
         feature = .monitor
         row(0x01, "monitor", .monitor, "", [at(1, 0), .privileged, .np], reads: [.rax, .rcx, .rdx])
         row(0x01, "mwait", .mwait, "", [at(1, 1), .privileged, .endsBlock, .np], reads: [.rax, .rcx])

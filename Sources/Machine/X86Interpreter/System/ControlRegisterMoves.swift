@@ -5,7 +5,8 @@ import X86Decoder
 extension Core {
     /// The bits of CR0 that can be set; ET always reads as 1.
     private static let cr0Defined =
-        CR0.protectionEnable | CR0.monitorCoprocessor | CR0.emulation | CR0.taskSwitched | CR0.extensionType | CR0.numericError
+        CR0.protectionEnable | CR0.monitorCoprocessor | CR0.emulation | CR0.taskSwitched | CR0.extensionType
+        | CR0.numericError
         | CR0.writeProtect | CR0.alignmentMask | CR0.notWriteThrough | CR0.cacheDisable | CR0.paging
 
     /// MOV r, CRn.

@@ -56,7 +56,9 @@ extension Core {
             // The length field: 1, 2, 8, 4 bytes.
             let size = [1, 2, 8, 4][Int(dr7 >> UInt64(18 + index * 4) & 3)] as UInt64
             let start = s.debugRegister(index) & ~(size &- 1)
-            if address <= start &+ (size &- 1), start <= address &+ UInt64(byteCount &- 1) { found |= 1 << UInt64(index) }
+            if address <= start &+ (size &- 1), start <= address &+ UInt64(byteCount &- 1) {
+                found |= 1 << UInt64(index)
+            }
         }
         return found
     }
@@ -68,7 +70,8 @@ extension Core {
         guard dr7 & 0xFF != 0 else { return false }
         let linear = wrapLinear(s.effectiveBase(1) &+ rip)
         var found: UInt64 = 0
-        for index in 0..<4 where isEnabled(index, dr7) && condition(index, dr7) == 0 && s.debugRegister(index) == linear {
+        for index in 0..<4 where isEnabled(index, dr7) && condition(index, dr7) == 0 && s.debugRegister(index) == linear
+        {
             found |= 1 << UInt64(index)
         }
         guard found != 0 else { return false }
@@ -90,9 +93,8 @@ extension Core {
         if found != 0 { s[field: SystemLayout.pendingDebug] |= found }
     }
 
-    /// The #DB trap due after an instruction, with DR6 set: single step, data and I/O breakpoints.
-    ///
-    /// - Parameter wasTracing: TF was set when the instruction began.
+    /// The #DB trap due after an instruction, with DR6 set: data and I/O breakpoints, and single step where `wasTracing`
+    /// says that TF was set when the instruction began.
     func debugTrapAfterInstruction(wasTracing: Bool) -> Fault? {
         let s = state
         let dropsTrace = s[byte: SystemLayout.dropsTrace] != 0

@@ -30,6 +30,8 @@ extension Core {
         guard depth < 4 else { return shutDown() }
         s[byte: SystemLayout.deliveryDepth] = depth + 1
         s[field: SystemLayout.pendingDebug] = 0
+        // A trap of HLT itself.
+        if s.activity == .halted { s.activity = .active }
         defer { s[byte: SystemLayout.deliveryDepth] = depth }
         var current = fault
         while true {
@@ -77,16 +79,21 @@ extension Core {
             flags = 0
         default: break
         }
-        try deliverEvent(vector, .exception, errorCode: fault.kind == .exceptionWithCode ? fault.errorCode : nil, flags: flags)
+        try deliverEvent(
+            vector,
+            .exception,
+            errorCode: fault.kind == .exceptionWithCode ? fault.errorCode : nil,
+            flags: flags
+        )
         if vector == ExceptionVector.debug {
             // General detection is off in the handler.
             s.setDebugRegister(7, s.debugRegister(7) & ~0x2000)
         }
     }
 
-    /// Delivers through the IDT by the current mode; a throw leaves the state as it was.
+    /// Delivers through the IDT by the current mode; `flags` is set in the pushed image of RFLAGS (RF for faults).
     ///
-    /// - Parameter flags: Set in the pushed image of RFLAGS (RF for faults).
+    /// - Throws: the fault that delivery met, with the state as it was.
     func deliverEvent(_ vector: UInt8, _ kind: InterruptKind, errorCode: UInt32?, flags: UInt64 = 0) throws(Fault) {
         let s = state
         let isTracing = s.systemFlags & RFlags.tf != 0

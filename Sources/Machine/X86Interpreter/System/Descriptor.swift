@@ -60,7 +60,9 @@ enum DescriptorType {
 
 extension Segment {
     /// The register holds no segment: what loading a null selector leaves.
-    static func null(_ selector: UInt16 = 0) -> Segment { Segment(base: 0, limit: 0, attributes: 0, selector: selector) }
+    static func null(_ selector: UInt16 = 0) -> Segment {
+        Segment(base: 0, limit: 0, attributes: 0, selector: selector)
+    }
 
     /// A segment as real and virtual-8086 mode make it of a paragraph number.
     static func paragraph(_ selector: UInt16, limit: UInt32 = 0xFFFF, attributes: UInt16 = 0x93) -> Segment {
@@ -84,7 +86,10 @@ func isCanonical(_ address: UInt64) -> Bool { Int64(bitPattern: address << 16) >
 extension Core {
     /// `loadSystem`, with a look into the supervisor's TLB first.
     @inline(__always)
-    func loadImplicit<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type, _ linear: UInt64) throws(Fault) -> T {
+    func loadImplicit<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ type: T.Type,
+        _ linear: UInt64
+    ) throws(Fault) -> T {
         let entry = table(TLB.supervisor) + Int(linear >> 12 & UInt64(TLB.entryCount - 1)) &* TLB.entryByteCount
         let page = (linear &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xFFF
         if entry.load(fromByteOffset: TLB.readTag, as: UInt64.self) == page {
@@ -141,7 +146,9 @@ extension Core {
 
     /// Outside long mode the addresses of tables have 32 bits.
     @inline(__always)
-    func wrapSystem(_ linear: UInt64) -> UInt64 { state.efer & EFER.longModeActive != 0 ? linear : linear & 0xFFFF_FFFF }
+    func wrapSystem(_ linear: UInt64) -> UInt64 {
+        state.efer & EFER.longModeActive != 0 ? linear : linear & 0xFFFF_FFFF
+    }
 
     /// Sets the accessed bit of a code or data descriptor in memory.
     @inline(__always)

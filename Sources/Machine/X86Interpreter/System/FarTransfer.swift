@@ -48,7 +48,8 @@ extension Core {
     func farCall(_ i: Instruction) throws(Fault) {
         let s = state
         let byteCount =
-            i.pointee.operands.0.kind == .immediate ? Int(i.pointee.operandByteCount) : Int(i.pointee.memoryByteCount) &- 2
+            i.pointee.operands.0.kind == .immediate
+            ? Int(i.pointee.operandByteCount) : Int(i.pointee.memoryByteCount) &- 2
         let (offset, selector) = try farTarget(i)
         if s.mode.isRealLike {
             guard offset <= UInt64(s[.cs].limit) else { throw .generalProtection() }
@@ -123,10 +124,13 @@ extension Core {
             isLongMode
             ? target.type == DescriptorType.callGate
             : [
-                DescriptorType.availableTSS16, DescriptorType.availableTSS, DescriptorType.callGate16, DescriptorType.callGate,
+                DescriptorType.availableTSS16, DescriptorType.availableTSS, DescriptorType.callGate16,
+                DescriptorType.callGate,
                 DescriptorType.taskGate,
             ].contains(target.type)
-        guard isAllowed, target.dpl >= s.cpl, target.dpl >= selector.rpl else { throw .generalProtection(selector.code) }
+        guard isAllowed, target.dpl >= s.cpl, target.dpl >= selector.rpl else {
+            throw .generalProtection(selector.code)
+        }
         switch target.type {
         case DescriptorType.callGate, DescriptorType.callGate16:
             let gate = isLongMode ? try extended(target, selector) : target

@@ -48,7 +48,9 @@ extension Core {
         var flags = s.rflags & kept | image & ~kept
         if !isTrusted {
             let wantsInterrupts = image & RFlags.interruptEnable != 0
-            if wantsInterrupts && s.systemFlags & RFlags.vip != 0 || image & RFlags.tf != 0 { throw .generalProtection() }
+            if wantsInterrupts && s.systemFlags & RFlags.vip != 0 || image & RFlags.tf != 0 {
+                throw .generalProtection()
+            }
             flags = flags & ~(RFlags.interruptEnable | RFlags.vif) | s.systemFlags & RFlags.interruptEnable
             if wantsInterrupts { flags |= RFlags.vif }
         }
@@ -76,9 +78,12 @@ extension Core {
         let s = state
         let task = s[.tr]
         let selector = try loadImplicit(UInt16.self, wrapSystem(task.base))
-        guard selector & 4 == 0, !selector.isNull else { throw .exception(ExceptionVector.invalidTSS, code: selector.code) }
+        guard selector & 4 == 0, !selector.isNull else {
+            throw .exception(ExceptionVector.invalidTSS, code: selector.code)
+        }
         let target = try descriptor(selector, vector: ExceptionVector.invalidTSS)
-        guard !target.isCodeOrData, target.type == DescriptorType.busyTSS || target.type == DescriptorType.busyTSS16 else {
+        guard !target.isCodeOrData, target.type == DescriptorType.busyTSS || target.type == DescriptorType.busyTSS16
+        else {
             throw .exception(ExceptionVector.invalidTSS, code: selector.code)
         }
         guard target.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: selector.code) }
@@ -92,7 +97,9 @@ extension Core {
         let target = try popNext(byteCount: byteCount, &stack)
         let selector = UInt16(truncatingIfNeeded: try popNext(byteCount: byteCount, &stack))
         let image = try popNext(byteCount: byteCount, &stack)
-        if byteCount == 4, image & RFlags.vm != 0, s.cpl == 0 { return try enterVirtual(target, selector, image, &stack) }
+        if byteCount == 4, image & RFlags.vm != 0, s.cpl == 0 {
+            return try enterVirtual(target, selector, image, &stack)
+        }
         let code = try returnCode(selector, target)
         let mask = returnFlags(byteCount)
         try finishReturn(code, selector, target, byteCount, 0, &stack)
@@ -100,7 +107,12 @@ extension Core {
         modeChanged()
     }
 
-    private func enterVirtual(_ target: UInt64, _ selector: UInt16, _ image: UInt64, _ stack: inout StackView) throws(Fault) {
+    private func enterVirtual(
+        _ target: UInt64,
+        _ selector: UInt16,
+        _ image: UInt64,
+        _ stack: inout StackView
+    ) throws(Fault) {
         let s = state
         var values: [UInt64] = []
         for _ in 0..<6 { values.append(try popNext(byteCount: 4, &stack)) }

@@ -10,7 +10,8 @@ extension Core {
         let address = s.idtBase &+ UInt64(vector) << 4
         var gate = Descriptor(raw: try loadImplicit(UInt64.self, address), address: address)
         gate.upper = UInt64(try loadImplicit(UInt32.self, address &+ 8))
-        guard !gate.isCodeOrData, gate.type == DescriptorType.interruptGate || gate.type == DescriptorType.trapGate else {
+        guard !gate.isCodeOrData, gate.type == DescriptorType.interruptGate || gate.type == DescriptorType.trapGate
+        else {
             throw .generalProtection(entryCode | ext)
         }
         if kind.checksGatePrivilege, gate.dpl < s.cpl { throw .generalProtection(entryCode | ext) }
@@ -18,7 +19,9 @@ extension Core {
         let selector = gate.gateSelector
         guard !selector.isNull else { throw .generalProtection(ext) }
         var code = try descriptor(selector, ext: ext)
-        guard code.isCode, code.dpl <= s.cpl, code.isLong, !code.isBig else { throw .generalProtection(selector.code | ext) }
+        guard code.isCode, code.dpl <= s.cpl, code.isLong, !code.isBig else {
+            throw .generalProtection(selector.code | ext)
+        }
         guard code.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: selector.code | ext) }
         let level = code.isConforming ? s.cpl : code.dpl
         let target = gate.gateOffset64

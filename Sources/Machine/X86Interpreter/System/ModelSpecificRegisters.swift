@@ -173,7 +173,8 @@ extension Core {
             services.msrs.memoryTypeDefault = value
         case 0x200..<UInt32(0x200 + 2 * MSRFile.variableRangeCount):
             let isMask = msr & 1 != 0
-            guard value & ~physicalMask == 0, value & (isMask ? 0x7FF : 0xF00) == 0, isMask || MSRFile.isMemoryType(value & 0xFF)
+            guard value & ~physicalMask == 0, value & (isMask ? 0x7FF : 0xF00) == 0,
+                isMask || MSRFile.isMemoryType(value & 0xFF)
             else { throw .generalProtection() }
             services.msrs.memoryTypeVariable[Int(msr - 0x200)] = value
         case 0x250, 0x258, 0x259, 0x268...0x26F:

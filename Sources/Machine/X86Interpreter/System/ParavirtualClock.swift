@@ -47,7 +47,8 @@ extension Core {
         let elapsed = ClockScale(frequency: services.clock.timestampFrequency).nanoseconds(services.clock.timestamp)
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
-        let origin = UInt64(bitPattern: Int64(now.tv_sec)) &* 1_000_000_000 &+ UInt64(bitPattern: Int64(now.tv_nsec)) &- elapsed
+        let origin =
+            UInt64(bitPattern: Int64(now.tv_sec)) &* 1_000_000_000 &+ UInt64(bitPattern: Int64(now.tv_nsec)) &- elapsed
         let version = loadPhysical32(address) & ~1
         storePhysical32(address, version &+ 1)
         storePhysical32(address &+ 4, UInt32(truncatingIfNeeded: origin / 1_000_000_000))

@@ -31,7 +31,8 @@ extension Core {
     }
 
     private func port(_ i: Instruction, _ operand: Operand) -> UInt16 {
-        operand.kind == .immediate ? UInt16(truncatingIfNeeded: i.pointee.immediate & 0xFF) : UInt16(truncatingIfNeeded: state.rdx)
+        operand.kind == .immediate
+            ? UInt16(truncatingIfNeeded: i.pointee.immediate & 0xFF) : UInt16(truncatingIfNeeded: state.rdx)
     }
 
     /// IN.

@@ -17,7 +17,9 @@ extension Core {
         }
     }
 
-    /// STI (SDM 2B table 4-19). Interrupts wait for one more instruction.
+    /// STI (SDM 2B table 4-19).
+    ///
+    /// Interrupts wait for one more instruction.
     func setInterrupts() throws(Fault) {
         let s = state
         let flags = s.systemFlags
@@ -55,7 +57,9 @@ extension Core {
         selectTLB()
     }
 
-    /// XGETBV. With ECX = 1 every enabled component counts as in use.
+    /// XGETBV.
+    ///
+    /// With ECX = 1 every enabled component counts as in use.
     func readExtendedControl() throws(Fault) {
         let s = state
         guard s.cr4 & CR4.osxsave != 0 else { throw .invalidOpcode }

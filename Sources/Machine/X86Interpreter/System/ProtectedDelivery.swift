@@ -12,7 +12,8 @@ extension Core {
         let isKnown =
             !gate.isCodeOrData
             && [
-                DescriptorType.taskGate, DescriptorType.interruptGate16, DescriptorType.trapGate16, DescriptorType.interruptGate,
+                DescriptorType.taskGate, DescriptorType.interruptGate16, DescriptorType.trapGate16,
+                DescriptorType.interruptGate,
                 DescriptorType.trapGate,
             ].contains(gate.type)
         guard isKnown else { throw .generalProtection(entryCode | ext) }
@@ -26,7 +27,12 @@ extension Core {
         try deliverThroughGate(gate, ext, errorCode, flags)
     }
 
-    private func deliverThroughGate(_ gate: Descriptor, _ ext: UInt32, _ errorCode: UInt32?, _ flags: UInt64) throws(Fault) {
+    private func deliverThroughGate(
+        _ gate: Descriptor,
+        _ ext: UInt32,
+        _ errorCode: UInt32?,
+        _ flags: UInt64
+    ) throws(Fault) {
         let s = state
         let selector = gate.gateSelector
         guard !selector.isNull else { throw .generalProtection(ext) }

@@ -86,7 +86,7 @@ extension Core {
         let (offset, selector) = try farPointer(i)
         try loadSegment(register, selector)
         writeGeneral(i.pointee.operands.0.number, offset, byteCount)
-        if register == .ss { stackSegmentLoaded() }
+        if register == .ss { leaveBlock() }
     }
 
     /// The far pointer that the memory operand of `i` holds.
@@ -105,7 +105,8 @@ extension Core {
 
     /// MOV and POP to a segment register.
     func moveToSegment(_ number: Int, _ selector: UInt16) throws(Fault) {
-        guard let register = SegmentRegister(rawValue: UInt8(truncatingIfNeeded: number)), number < 6, register != .cs else {
+        guard let register = SegmentRegister(rawValue: UInt8(truncatingIfNeeded: number)), number < 6, register != .cs
+        else {
             throw .invalidOpcode
         }
         try loadSegment(register, selector)

@@ -42,7 +42,9 @@ extension Core {
         let segment = stack.segment
         let last = offset &+ UInt64(byteCount) &- 1
         if segment.isExpandDown, !state.mode.isRealLike {
-            guard offset > UInt64(segment.limit), last <= (segment.isBig ? 0xFFFF_FFFF : 0xFFFF) else { throw .stack(stack.code) }
+            guard offset > UInt64(segment.limit), last <= (segment.isBig ? 0xFFFF_FFFF : 0xFFFF) else {
+                throw .stack(stack.code)
+            }
         } else {
             guard last <= UInt64(segment.limit) else { throw .stack(stack.code) }
         }

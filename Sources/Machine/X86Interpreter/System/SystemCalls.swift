@@ -39,7 +39,8 @@ extension Core {
     /// SYSRET.
     func systemReturn(_ i: Instruction) throws(Fault) {
         let s = state
-        guard s.efer & EFER.systemCallExtensions != 0, s.mode == .long64 || hasCompatibilitySystemCalls && s.mode.isLong else {
+        guard s.efer & EFER.systemCallExtensions != 0, s.mode == .long64 || hasCompatibilitySystemCalls && s.mode.isLong
+        else {
             throw .invalidOpcode
         }
         try requirePrivilege()

@@ -29,7 +29,8 @@ extension Core {
     func taskDescriptor(_ selector: UInt16, ext: UInt32) throws(Fault) -> Descriptor {
         guard selector & 4 == 0, !selector.isNull else { throw .generalProtection(selector.code | ext) }
         let task = try descriptor(selector, ext: ext)
-        guard !task.isCodeOrData, task.type == DescriptorType.availableTSS || task.type == DescriptorType.availableTSS16 else {
+        guard !task.isCodeOrData, task.type == DescriptorType.availableTSS || task.type == DescriptorType.availableTSS16
+        else {
             throw .generalProtection(selector.code | ext)
         }
         guard task.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: selector.code | ext) }
@@ -38,9 +39,9 @@ extension Core {
 
     /// Switches to the task of `target` (SDM 3A §7.3).
     ///
-    /// A throw leaves the old task untouched. Faults after the point of no return are raised in the new task from here.
+    /// Faults after the point of no return are raised in the new task from here. `flags` is set in the saved RFLAGS.
     ///
-    /// - Parameter flags: Set in the image of RFLAGS that is saved.
+    /// - Throws: #TS and page faults, with the old task untouched.
     func switchTask(
         _ selector: UInt16,
         _ target: Descriptor,
@@ -53,7 +54,9 @@ extension Core {
         var descriptor = target
         let new = descriptor.segment(selector)
         let is32 = descriptor.type & 8 != 0
-        guard new.limit >= (is32 ? 103 : 43) else { throw .exception(ExceptionVector.invalidTSS, code: selector.code | ext) }
+        guard new.limit >= (is32 ? 103 : 43) else {
+            throw .exception(ExceptionVector.invalidTSS, code: selector.code | ext)
+        }
         let old = s[.tr]
         let oldIs32 = old.type & 8 != 0
         // Everything that can fault in the old task comes first.
@@ -98,7 +101,9 @@ extension Core {
     }
 
     private func readTask32(_ base: UInt64) throws(Fault) -> TaskImage {
-        func dword(_ offset: UInt64) throws(Fault) -> UInt64 { UInt64(try loadImplicit(UInt32.self, wrapSystem(base &+ offset))) }
+        func dword(_ offset: UInt64) throws(Fault) -> UInt64 {
+            UInt64(try loadImplicit(UInt32.self, wrapSystem(base &+ offset)))
+        }
         var general: [UInt64] = []
         for index in 0..<8 { general.append(try dword(0x28 + UInt64(index) * 4)) }
         var selectors: [UInt16] = []
@@ -115,7 +120,9 @@ extension Core {
     }
 
     private func readTask16(_ base: UInt64) throws(Fault) -> TaskImage {
-        func word(_ offset: UInt64) throws(Fault) -> UInt64 { UInt64(try loadImplicit(UInt16.self, wrapSystem(base &+ offset))) }
+        func word(_ offset: UInt64) throws(Fault) -> UInt64 {
+            UInt64(try loadImplicit(UInt16.self, wrapSystem(base &+ offset)))
+        }
         var general: [UInt64] = []
         for index in 0..<8 { general.append(try word(0x12 + UInt64(index) * 2) | 0xFFFF_0000) }
         var selectors: [UInt16] = []
@@ -210,7 +217,9 @@ extension Core {
             let selector = image.selectors[index]
             guard !selector.isNull else { continue }
             var data = try descriptor(selector, vector: invalid)
-            guard data.isCodeOrData, data.isReadable, data.isConforming || (selector.rpl <= data.dpl && level <= data.dpl) else {
+            guard data.isCodeOrData, data.isReadable,
+                data.isConforming || (selector.rpl <= data.dpl && level <= data.dpl)
+            else {
                 throw .exception(invalid, code: selector.code)
             }
             guard data.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: selector.code) }

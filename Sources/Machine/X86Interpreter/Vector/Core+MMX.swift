@@ -30,28 +30,29 @@ extension Core {
 
     /// TOP becomes 0 and every register valid. The area holds registers in stack order, so they turn with TOP.
     func enterMMX() {
-        x87TurnToZero()
+        turnX87(to: 0)
         x87Tags = 0xFF
     }
 
     /// EMMS: every register empty.
     func emptyMMX() {
-        x87TurnToZero()
+        turnX87(to: 0)
         x87Tags = 0
     }
 
-    private func x87TurnToZero() {
+    /// Sets FSW.TOP, without moving what the physical registers hold.
+    func turnX87(to newTop: Int) {
         let top = x87Top
-        guard top != 0 else { return }
+        guard top != newTop else { return }
         let registers = (0..<8).map { raw.load(fromByteOffset: VectorRegister.x87($0), as: VectorHalf.self) }
         // Physical register p is ST(p - TOP).
         for physical in 0..<8 {
             raw.storeBytes(
                 of: registers[(physical - top) & 7],
-                toByteOffset: VectorRegister.x87(physical),
+                toByteOffset: VectorRegister.x87((physical - newTop) & 7),
                 as: VectorHalf.self
             )
         }
-        x87Status &= ~0x3800
+        x87Status = x87Status & ~0x3800 | UInt16(newTop & 7) << 11
     }
 }

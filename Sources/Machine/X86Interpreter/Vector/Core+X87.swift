@@ -89,6 +89,7 @@ extension Core {
     /// FNINIT.
     func initializeX87() {
         x87Control = 0x37F
+        turnX87(to: 0)
         x87Status = 0
         x87Tags = 0
         x87Opcode = 0

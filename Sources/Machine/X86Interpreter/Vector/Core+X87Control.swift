@@ -133,7 +133,9 @@ extension Core {
                 ? UInt32(raw.load(fromByteOffset: base + index * 2, as: UInt16.self)) : s[dword: base + index * 4]
         }
         x87Control = UInt16(truncatingIfNeeded: field(0)) & 0x1F7F | 0x40
-        x87Status = UInt16(truncatingIfNeeded: field(1))
+        let status = UInt16(truncatingIfNeeded: field(1))
+        turnX87(to: Int(status >> 11 & 7))
+        x87Status = status
         let tags = UInt16(truncatingIfNeeded: field(2))
         x87Tags = (0..<8).reduce(0) { $0 | (tags >> UInt16($1 * 2) & 3 == 3 ? 0 : 1 << UInt16($1)) }
         if s.mode.isRealLike {
