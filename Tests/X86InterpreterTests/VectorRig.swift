@@ -112,7 +112,7 @@ final class VectorRig {
 
     /// What differs between the interpreter's and the native state, or nil.
     ///
-    /// - Parameter ignoring: Arithmetic flags that are undefined.
+    /// `ignoring`: Arithmetic flags that are undefined.
     func difference(ignoring: UInt64 = 0) -> String? {
         for index in 0..<16 where state[index] != native.state[index] {
             return "r\(index) \(hex(state[index])) native \(hex(native.state[index]))"

@@ -42,7 +42,7 @@ extension GuestMemory {
 
     /// Lends the bytes themselves, for system calls that read or write guest memory; they may change at any time.
     ///
-    /// - Parameter writing: Whether `body` changes them (engines are then told).
+    /// `writing`: Whether `body` changes them (engines are then told).
     public func withBytes<Result>(
         at address: GuestAddress,
         byteCount: Int,

@@ -70,7 +70,9 @@ public final class GuestMemory: @unchecked Sendable {
     /// The memory file's descriptor, for engines and other processes that map it themselves; not to be closed.
     public var fileDescriptor: CInt { file.rawValue }
 
-    /// The host address of the memory file's first byte. Region offsets (``Region/fileOffset``) count from here.
+    /// The host address of the memory file's first byte.
+    ///
+    /// Region offsets (``Region/fileOffset``) count from here.
     public var hostBase: UnsafeMutableRawPointer { unsafe mapping.base }
 
     /// One byte a page of the memory file, owned by the software engines: non-zero where code was decoded from it.

@@ -78,7 +78,9 @@ public struct Assembler {
         if value != 0x40 { byte(value) }
     }
 
-    /// A three-byte VEX prefix without index register. `map` 1...3, `pp` 0...3 for none, 66, F3, F2.
+    /// A three-byte VEX prefix without index register.
+    ///
+    /// `map` 1...3, `pp` 0...3 for none, 66, F3, F2.
     public mutating func vex(map: UInt8, pp: UInt8, w: Bool, isWide: Bool, reg: UInt8, vvvv: UInt8, rm: UInt8) {
         byte(0xC4)
         byte((~reg >> 3 & 1) << 7 | 0x40 | (~rm >> 3 & 1) << 5 | map)

@@ -178,7 +178,9 @@ final class CodeCache {
         return region.base.rawValue &+ UInt64(offset &- region.fileOffset)
     }
 
-    /// Throws away every block. Pages stay marked, which costs a slow write and nothing else.
+    /// Throws away every block.
+    ///
+    /// Pages stay marked, which costs a slow write and nothing else.
     func reset() {
         used = 0
         resets &+= 1

@@ -201,8 +201,10 @@ public final class InterpreterCodeCache: @unchecked Sendable {
         stubs = try VectorStubs()
     }
 
-    /// Throws away what was decoded from `byteCount` bytes at `host`, which lie in one page of guest memory, after they were
-    /// changed from outside. Only between runs.
+    /// Throws away what was decoded from `byteCount` bytes at `host`, which lie in one page of guest memory, after they
+    /// were changed from outside.
+    ///
+    /// Only between runs.
     package func codeChanged(at host: UnsafeRawPointer, byteCount: Int) {
         _ = cache.invalidate(host, offset: Int(UInt(bitPattern: host) & 0xFFF), byteCount: byteCount)
     }

@@ -3,7 +3,9 @@ import GuestMemory
 import X86
 import X86Decoder
 
-/// What the interpreter needs beside its hot state. Touched only by the vCPU's thread, but for what says otherwise.
+/// What the interpreter needs beside its hot state.
+///
+/// Touched only by the vCPU's thread, but for what says otherwise.
 final class Services {
     let memory: GuestMemory
     let controller: any InterruptController

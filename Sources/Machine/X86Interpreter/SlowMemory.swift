@@ -5,8 +5,9 @@ import X86
 extension Core {
     /// Reads 1...8 bytes at `linear`, little-endian, by the rules of TLB table `rules`.
     ///
-    /// - Parameter forWriting: The access is the first half of a read-modify-write: it needs the right to write.
-    /// - Throws: the fault of the access, or ``Fault/exit`` where a device has to be read first.
+    /// `forWriting`: The access is the first half of a read-modify-write: it needs the right to write.
+    ///
+    /// Throws the fault of the access, or ``Fault/exit`` where a device has to be read first.
     @inline(never)
     func loadSlow(_ linear: UInt64, _ byteCount: Int, rules: Int, forWriting: Bool) throws(Fault) -> UInt64 {
         try checkAlignment(linear, byteCount, rules)
@@ -64,7 +65,9 @@ extension Core {
         return walk
     }
 
-    /// The fetch side: where the code at `linear` lies. Fills the TLB.
+    /// The fetch side: where the code at `linear` lies.
+    ///
+    /// Fills the TLB.
     func translateFetch(_ linear: UInt64) throws(Fault) -> PageWalk { try translate(linear, .fetch, ruleTable) }
 
     private func loadWithinPage(

@@ -41,7 +41,9 @@ extension Core {
     /// The table for accesses that the CPU itself makes, such as to descriptor tables.
     var implicitTable: Int { TLB.supervisor }
 
-    /// Selects the table for the current CPL, AC, alignment checking and data breakpoints. To be called after any changed.
+    /// Selects the table for the current CPL, AC, alignment checking and data breakpoints.
+    ///
+    /// To be called after any changed.
     func selectTLB() {
         let s = state
         let index: Int

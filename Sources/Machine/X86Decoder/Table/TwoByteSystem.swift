@@ -197,7 +197,9 @@ extension OpcodeTableBuilder {
         feature = .base
     }
 
-    /// FXSAVE, the XSAVE family and MXCSR. The areas are wider than a byte can tell: their width is 0.
+    /// FXSAVE, the XSAVE family and MXCSR.
+    ///
+    /// The areas are wider than a byte can tell: their width is 0.
     @_optimize(none)
     private mutating func addStateManagement() {
         let pair: RegisterSet = [.rax, .rdx]

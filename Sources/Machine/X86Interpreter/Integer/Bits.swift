@@ -75,7 +75,9 @@ extension Core {
         }
     }
 
-    /// BSWAP. Of 16 bits, undefined in the SDM, it clears them, as Intel's CPUs do.
+    /// BSWAP.
+    ///
+    /// Of 16 bits, undefined in the SDM, it clears them, as Intel's CPUs do.
     @inline(never)
     func executeByteSwap(_ i: Instruction) {
         let number = i.pointee.operands.0.number

@@ -90,7 +90,9 @@ extension Core {
         }
     }
 
-    /// DIV and IDIV. Every flag is undefined in the SDM; they stay, as on Intel's CPUs.
+    /// DIV and IDIV.
+    ///
+    /// Every flag is undefined in the SDM; they stay, as on Intel's CPUs.
     ///
     /// - Throws: #DE for a divisor of zero, or a quotient that does not fit.
     @inline(never)

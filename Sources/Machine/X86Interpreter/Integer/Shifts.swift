@@ -103,7 +103,9 @@ extension Core {
         return result
     }
 
-    /// SHLD and SHRD. Words by more than 16, undefined in the SDM, shift the destination in again behind the source.
+    /// SHLD and SHRD.
+    ///
+    /// Words by more than 16, undefined in the SDM, shift the destination in again behind the source.
     @inline(never)
     func executeDoubleShift(_ i: Instruction) throws(Fault) {
         switch i.pointee.operandByteCount {

@@ -41,7 +41,9 @@ extension Core {
         )
     }
 
-    /// The iterations left: those of rCX, or one. A count of 0 in ECX is zero-extended all the same, as Intel's CPUs do.
+    /// The iterations left: those of rCX, or one.
+    ///
+    /// A count of 0 in ECX is zero-extended all the same, as Intel's CPUs do.
     @inline(__always)
     private func remaining(_ run: StringRun) -> UInt64 {
         guard run.isRepeated else { return 1 }
@@ -227,7 +229,9 @@ extension Core {
 
     // MARK: CMPS and SCAS
 
-    /// CMPS and SCAS. A fault puts back the flags from before the instruction (SDM 2B "REP").
+    /// CMPS and SCAS.
+    ///
+    /// A fault puts back the flags from before the instruction (SDM 2B "REP").
     @inline(never)
     func executeCompareString(_ i: Instruction) throws(Fault) {
         let s = state

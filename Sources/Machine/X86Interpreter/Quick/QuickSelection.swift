@@ -4,7 +4,7 @@ import X86Decoder
 extension Core {
     /// Chooses the handler for a decoded instruction and notes it in ``DecodedInstruction/handler``.
     ///
-    /// - Parameter long: The code is 64-bit: only there the stack and call handlers hold.
+    /// `long`: The code is 64-bit: only there the stack and call handlers hold.
     func setQuickHandler(_ i: Instruction, long: Bool) {
         let operation = i.pointee.operation
         // A shift by one then needs no handler of its own.

@@ -130,10 +130,14 @@ extension Core {
         guard state.cr0 & CR0.taskSwitched == 0 else { throw .deviceNotAvailable }
     }
 
-    /// The components asked for: EDX:EAX and XCR0. IA32_XSS is always 0.
+    /// The components asked for: EDX:EAX and XCR0.
+    ///
+    /// IA32_XSS is always 0.
     private var requested: UInt64 { (state.rdx << 32 | state.rax & 0xFFFF_FFFF) & state.xcr0 }
 
-    /// XSAVE, XSAVEOPT, XSAVEC and XSAVES (SDM 1 §13.7 to §13.11). The modified optimisation is not used.
+    /// XSAVE, XSAVEOPT, XSAVEC and XSAVES (SDM 1 §13.7 to §13.11).
+    ///
+    /// The modified optimisation is not used.
     private func xsave(_ i: Instruction, isWide: Bool, skipsInitial: Bool, compacts: Bool) throws(Fault) {
         try checkXSAVE()
         let s = state

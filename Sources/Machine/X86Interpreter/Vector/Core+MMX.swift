@@ -30,7 +30,9 @@ extension Core {
         }
     }
 
-    /// TOP becomes 0 and every register valid. The area holds registers in stack order, so they turn with TOP.
+    /// TOP becomes 0 and every register valid.
+    ///
+    /// The area holds registers in stack order, so they turn with TOP.
     func enterMMX() {
         turnX87(to: 0)
         x87Tags = 0xFF

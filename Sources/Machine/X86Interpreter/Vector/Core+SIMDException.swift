@@ -6,7 +6,7 @@ import X86
 extension Core {
     /// Sets the status flags that the CPU sets before it raises the exception, and gives the exception.
     ///
-    /// - Parameter raised: The MXCSR flags that the masked run raised; at least one of them is unmasked.
+    /// `raised`: The MXCSR flags that the masked run raised; at least one of them is unmasked.
     @inline(never)
     func simdFault(_ raised: UInt32) -> Fault {
         let s = state

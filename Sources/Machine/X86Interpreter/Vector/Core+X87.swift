@@ -44,8 +44,10 @@ extension Core {
     @inline(__always)
     var hasPendingX87: Bool { x87Status & ~x87Control & 0x3F != 0 }
 
-    /// #MF where a waiting instruction meets a pending exception. Without CR0.NE a PC would raise FERR# and IRQ 13
-    /// instead (SDM 3A §2.5); nothing sets NE to 0 today but DOS, so that too is #MF here.
+    /// #MF where a waiting instruction meets a pending exception.
+    ///
+    /// Without CR0.NE a PC would raise FERR# and IRQ 13 instead (SDM 3A §2.5); nothing sets NE to 0 today but DOS, so
+    /// that too is #MF here.
     @inline(__always)
     func checkPendingX87() throws(Fault) {
         guard !hasPendingX87 else { throw .exception(ExceptionVector.x87) }
