@@ -110,7 +110,14 @@ extension Core {
         let segment = Int(i.pointee.segment)
         while true {
             let count = remaining(run)
-            if count == 0 { return }
+            if count == 0 {
+                // With 32-bit addresses Intel's CPUs zero-extend ESI and EDI even then, but only here.
+                if run.isRepeated {
+                    advance(6, 0, run)
+                    advance(7, 0, run)
+                }
+                return
+            }
             let (from, to) = (state.rsi & run.mask, state.rdi & run.mask)
             let source = try segmentLinear(segment, from, width, write: false)
             let target = try segmentLinear(0, to, width, write: true)
@@ -174,7 +181,10 @@ extension Core {
         let value = register(0, T.self)
         while true {
             let count = remaining(run)
-            if count == 0 { return }
+            if count == 0 {
+                advance(7, 0, run)
+                return
+            }
             let to = state.rdi & run.mask
             let target = try segmentLinear(0, to, width, write: true)
             if count > 1, run.allowsBlocks, let place = hostWritePointer(target) {

@@ -63,9 +63,10 @@ extension Core {
             i.pointee.addressByteCount == 8 ? .max : i.pointee.addressByteCount == 4 ? 0xFFFF_FFFF : 0xFFFF
         let repeats = !i.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
         let count = s.rcx & addressMask
-        if repeats, count == 0 { return }
         let port = UInt16(truncatingIfNeeded: s.rdx)
+        // Intel's CPUs ask for the right before they look at the count.
         try checkPort(port, byteCount)
+        if repeats, count == 0 { return }
         let pointer = isInput ? 7 : 6
         let offset = s[pointer] & addressMask
         if isInput {

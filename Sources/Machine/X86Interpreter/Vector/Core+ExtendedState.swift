@@ -77,6 +77,8 @@ extension Core {
 
     private func fxsave(_ i: Instruction, isWide: Bool) throws(Fault) {
         let linear = try fxArea(i, write: true)
+        // All 512 bytes are accessed, though the last are not written.
+        try checkWritable(linear, 512, rules: ruleTable)
         packLegacy(isWide: isWide)
         try storeBytes(linear, from: raw + VectorScratch.area, legacyByteCount)
     }

@@ -22,41 +22,23 @@ extension Core {
         let encoding = plan.pointee.encoding
         if !(encoding.key == 0x112A && encoding.isMemory) { enterMMX() }
         plan.pointee.code.call(raw)
-        if traits.contains(.simd), s[dword: VectorScratch.raised] != 0 {
-            throw simdFault(s[dword: VectorScratch.raised])
-        }
+        if traits.contains(.simd), s[dword: VectorScratch.raised] != 0 { throw simdFault(s[dword: VectorScratch.raised]) }
         if traits.contains(.writesMemory), plan.pointee.byteCount != 0 {
             try storeBytes(linear, from: raw + VectorScratch.operand, plan.pointee.byteCount)
         }
     }
 
-    /// TOP becomes 0 and every register valid.
-    ///
-    /// The area holds registers in stack order, so they turn with TOP.
+    /// TOP becomes 0 and every register valid. The area holds registers in stack order, so they turn with TOP.
     func enterMMX() {
-        turnX87(to: 0)
+        turnX87(top: 0)
+        x87Status &= ~0x3800
         x87Tags = 0xFF
     }
 
     /// EMMS: every register empty.
     func emptyMMX() {
-        turnX87(to: 0)
+        turnX87(top: 0)
+        x87Status &= ~0x3800
         x87Tags = 0
-    }
-
-    /// Sets FSW.TOP, without moving what the physical registers hold.
-    func turnX87(to newTop: Int) {
-        let top = x87Top
-        guard top != newTop else { return }
-        let registers = (0..<8).map { raw.load(fromByteOffset: VectorRegister.x87($0), as: VectorHalf.self) }
-        // Physical register p is ST(p - TOP).
-        for physical in 0..<8 {
-            raw.storeBytes(
-                of: registers[(physical - top) & 7],
-                toByteOffset: VectorRegister.x87((physical - newTop) & 7),
-                as: VectorHalf.self
-            )
-        }
-        x87Status = x87Status & ~0x3800 | UInt16(newTop & 7) << 11
     }
 }

@@ -94,6 +94,14 @@ extension Core {
         let indexSize = encoding.opcode & 1 == 0 ? 4 : 8
         let count = (encoding.isWide ? 32 : 16) / max(size, indexSize)
         let s = state
+        // First of all each mask element becomes all ones or zero (SDM 2C "VPGATHERDD"): a fault leaves them so.
+        let width = encoding.isWide ? 32 : 16
+        for at in stride(from: 0, to: width, by: size) {
+            let ones: UInt64 = isSelected(mask, at, size) ? .max : 0
+            let place = registerByte(mask, at)
+            if size == 8 { s[field: place] = ones } else { s[dword: place] = UInt32(truncatingIfNeeded: ones) }
+        }
+        if !encoding.isWide { setHigh(mask, VectorHalf()) }
         var answersPending = false
         for element in 0..<count where isSelected(mask, element * size, size) {
             let place = registerByte(index, element * indexSize)
@@ -109,7 +117,9 @@ extension Core {
             }
             // While a device is asked the instruction will be run again from its start with the same answers.
             answersPending = services.hasAnswers
-            if !answersPending { finishElement(target, mask, element, size) }
+            guard !answersPending else { continue }
+            finishElement(target, mask, element, size)
+            if !encoding.isWide { setHigh(target, VectorHalf()) }
         }
         if answersPending || services.hasAnswers {
             for element in 0..<count where isSelected(mask, element * size, size) {

@@ -104,8 +104,22 @@ extension Core {
         (raw + CPUState.xsaveOffset).initializeMemory(as: UInt8.self, repeating: 0, count: 832)
     }
 
+    /// Makes `top` the top of the stack while every physical register keeps its value: the area holds them by their distance
+    /// from the top.
+    func turnX87(top: Int) {
+        let distance = (top &- x87Top) & 7
+        guard distance != 0 else { return }
+        let area = raw + VectorRegister.x87(0)
+        (raw + VectorScratch.area).copyMemory(from: area, byteCount: 128)
+        for index in 0..<8 {
+            let source = raw + VectorScratch.area + ((index &+ distance) & 7) * 16
+            (area + index * 16).copyMemory(from: source, byteCount: 16)
+        }
+    }
+
     /// FNINIT.
     func initializeX87() {
+        turnX87(top: 0)
         x87Control = 0x37F
         turnX87(to: 0)
         x87Status = 0

@@ -81,21 +81,20 @@ extension Core {
         }
     }
 
-    private func environmentByteCount(_ i: Instruction) -> Int { i.pointee.operandByteCount == 2 ? 14 : 28 }
+    private func environmentByteCount(_ i: Instruction) -> Int { isShortEnvironment(i) ? 14 : 28 }
+
+    /// The operand is 14 or 94 bytes wide with a 16-bit operand size, 28 or 108 with any other.
+    private func isShortEnvironment(_ i: Instruction) -> Bool { i.pointee.memoryByteCount == 14 || i.pointee.memoryByteCount == 94 }
 
     /// Writes the environment to the operand buffer.
     private func packEnvironment(_ i: Instruction) {
         let s = state
         let base = VectorScratch.operand
-        let isShort = i.pointee.operandByteCount == 2
+        let isShort = isShortEnvironment(i)
         let step = isShort ? 2 : 4
         func put(_ index: Int, _ value: UInt32) {
             if isShort {
-                raw.storeBytes(
-                    of: UInt16(truncatingIfNeeded: value),
-                    toByteOffset: base + index * step,
-                    as: UInt16.self
-                )
+                raw.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: base + index * step, as: UInt16.self)
             } else {
                 s[dword: base + index * step] = value
             }
@@ -131,14 +130,14 @@ extension Core {
     private func unpackEnvironment(_ i: Instruction) {
         let s = state
         let base = VectorScratch.operand
-        let isShort = i.pointee.operandByteCount == 2
+        let isShort = isShortEnvironment(i)
         func field(_ index: Int) -> UInt32 {
             isShort
                 ? UInt32(raw.load(fromByteOffset: base + index * 2, as: UInt16.self)) : s[dword: base + index * 4]
         }
         x87Control = UInt16(truncatingIfNeeded: field(0)) & 0x1F7F | 0x40
         let status = UInt16(truncatingIfNeeded: field(1))
-        turnX87(to: Int(status >> 11 & 7))
+        turnX87(top: Int(status >> 11 & 7))
         x87Status = status
         let tags = UInt16(truncatingIfNeeded: field(2))
         x87Tags = (0..<8).reduce(0) { $0 | (tags >> UInt16($1 * 2) & 3 == 3 ? 0 : 1 << UInt16($1)) }

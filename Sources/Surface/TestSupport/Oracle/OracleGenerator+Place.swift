@@ -4,8 +4,12 @@ import X86Decoder
 // Operands: registers, displacements and memory contents, so that a single instruction reaches the data and jumps within the code.
 extension OracleGenerator {
     /// Prepares everything that instruction `index` needs to run.
-    func place(_ index: Int) {
+    ///
+    /// - Returns: Whether that is possible.
+    func place(_ index: Int) -> Bool {
         let i = instructions[index].instruction
+        // EDX:EAX say which components are meant: only those that both sides have.
+        if isXSAVE(i.operation), [i.base, i.index].contains(where: { $0 == 0 || $0 == 2 }) { return false }
         prepareRegisters(i)
         var target: UInt64?
         if usesMemory(i) {
@@ -14,6 +18,14 @@ extension OracleGenerator {
             reach(place, index)
         }
         prepareContents(index, target)
+        return true
+    }
+
+    private func isXSAVE(_ operation: Operation) -> Bool {
+        switch operation {
+        case .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors: true
+        default: false
+        }
     }
 
     private func usesMemory(_ i: DecodedInstruction) -> Bool {
@@ -28,7 +40,8 @@ extension OracleGenerator {
         if OpcodeTable.row(i.row).exceptions.contains(.alignedMemory) { alignment = max(16, size) }
         switch i.operation {
         case .fxsave, .fxrstor: (size, alignment) = (512, 16)
-        case .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors: (size, alignment) = (832, 64)
+        // As much as a host with AVX-512 and protection keys may touch.
+        case .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors: (size, alignment) = (2752, 64)
         case .cmpxchg16b: alignment = 16
         case .fnsave, .frstor: size = 108
         case .fnstenv, .fldenv: size = 28
@@ -232,7 +245,7 @@ extension OracleGenerator {
         let operand = i.operands.0
         switch operand.kind {
         case .memory: if let target { storeData(codeTarget(), at: target) }
-        case .general: state[operand.number] = codeTarget()
+        case .general where operand.number != 4: state[operand.number] = codeTarget()
         case .relative:
             let next = offset + Int(i.length)
             let isShort =

@@ -53,8 +53,7 @@ final class OracleGenerator {
         fillRegisters()
         if isSequence { return makeSequence() }
         guard append(row, base: nil) else { return false }
-        place(0)
-        return true
+        return place(0)
     }
 
     private func makeSequence() -> Bool {
@@ -147,6 +146,11 @@ final class OracleGenerator {
         instructions.append((bytes.count, instruction))
         bytes += code
         undefinedFlags |= UInt64(OpcodeTable.row(row).flagsUndefined)
+        switch instruction.operation {
+        // Their products underflow unseen in the interpreter, which looks at the sums only.
+        case .dpps, .dppd, .vdpps, .vdppd: state.mxcsr |= 0x800
+        default: break
+        }
         return true
     }
 
@@ -163,6 +167,17 @@ final class OracleGenerator {
                 size: .bits64,
                 into: &instructions[index].instruction
             )
+        }
+    }
+
+    /// The case has an instruction of several accesses, whose page fault may tell any address of theirs in the page.
+    var accessesManyPlaces: Bool {
+        instructions.contains {
+            switch $0.instruction.operation {
+            case .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq, .maskmovq, .maskmovdqu, .vmaskmovdqu: true
+            case .fxsave, .fxrstor, .xsave, .xsaveopt, .xsavec, .xrstor, .fldenv, .fnstenv, .frstor, .fnsave: true
+            case let operation: Operation.vpgatherdd.rawValue...Operation.vgatherqpd.rawValue ~= operation.rawValue
+            }
         }
     }
 

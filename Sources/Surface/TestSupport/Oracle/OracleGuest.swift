@@ -96,6 +96,9 @@ final class OracleGuest {
         s.cpl = 3
         s[.cs] = Segment(base: 0, limit: 0xFFFF_FFFF, attributes: 0xA0FB, selector: 0x33)
         s[.ss] = Segment(base: 0, limit: 0xFFFF_FFFF, attributes: 0xC0F3, selector: 0x2B)
+        // Without an I/O permission bitmap, and without a local descriptor table.
+        s[.tr] = Segment(base: 0, limit: 50, attributes: 0x8B, selector: 0x40)
+        s[.ldtr] = Segment(base: 0, limit: 0, attributes: 0, selector: 0)
         s.gdtLimit = 127
         s.idtLimit = 0
         s.rflags = 0x202
