@@ -190,8 +190,10 @@ final class RandomDrivers: ProcessorFactory {
     var accessCount: UInt64 { made.withLock { $0.reduce(0) { $0 + $1.accessCount } } }
 
     func makeProcessor(_ setup: ProcessorSetup) throws(MachineError) -> Processor {
-        let random = RandomSource(seed: seed &* 64 &+ UInt64(setup.index))
-        let cpu = RandomDriver(setup, control: control, accessCount: limit, random: random)
+        // After a reset others than before, and not for ever.
+        let count = made.withLock { $0.count }
+        let random = RandomSource(seed: seed &* 64 &+ UInt64(count))
+        let cpu = RandomDriver(setup, control: control, accessCount: count > 6 ? 0 : limit, random: random)
         made.withLock { $0.append(cpu) }
         return Processor(cpu: cpu, state: cpu.state)
     }

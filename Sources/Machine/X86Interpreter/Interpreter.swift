@@ -131,6 +131,8 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
     public func run() throws(VirtualCPUError) -> VMExit {
         let s = core.state
         let end = s.instructionCount &+ sliceInstructionCount
+        // Code that only faults executes nothing: each exception uses up the slice as an instruction does.
+        let exceptions = services.counters.exceptions
         while true {
             if let write = services.takePosted() { return write }
             if s[dword: CPUState.pendingEventsOffset] != 0, let exit = takeEvents() { return exit }
@@ -139,7 +141,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             case .halted, .waitForStartUp: return .halted
             case .shutdown: return .shutdown
             }
-            if s.instructionCount >= end { return .interrupted }
+            if s.instructionCount &+ (services.counters.exceptions &- exceptions) >= end { return .interrupted }
             core.runBlocks(until: end)
             if let read = services.takeNeededRead() { return read }
         }
