@@ -74,7 +74,12 @@ struct FuzzRun {
             instructions &+= factory.instructionCount
         case "devices":
             let factory = RandomDrivers(control: control, seed: seed, limit: 4000)
-            let machine = try VirtualMachine(configuration(&random), serial: backend, control: control, factory: factory)
+            let machine = try VirtualMachine(
+                configuration(&random),
+                serial: backend,
+                control: control,
+                factory: factory
+            )
             _ = try machine.run()
             accesses &+= factory.accessCount
         default:

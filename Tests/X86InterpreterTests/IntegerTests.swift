@@ -19,7 +19,7 @@ private struct IntegerBench {
         memory = try GuestMemory(byteCount: 1 << 20)
         cpu = try Interpreter(
             memory: memory,
-            controller: NoInterrupts(),
+            controller: SilentController(),
             clock: StoppedClock(),
             model: CPUModel(
                 name: "",
@@ -78,23 +78,6 @@ private struct IntegerBench {
     }
 
     func byte(_ address: UInt64) throws -> UInt8 { try memory.load(UInt8.self, at: GuestAddress(address)) }
-}
-
-private final class NoInterrupts: InterruptController {
-    var hasDeliverableInterrupt: Bool { false }
-    func acknowledge() -> UInt8? { nil }
-    var taskPriority: UInt8 {
-        get { 0 }
-        set {}
-    }
-    func readRegister(_ msr: UInt32) -> UInt64? { nil }
-    func writeRegister(_ msr: UInt32, _ value: UInt64) -> Bool { false }
-}
-
-private final class StoppedClock: MachineClock {
-    let nanoseconds: UInt64 = 0
-    let timestamp: UInt64 = 0
-    let timestampFrequency: UInt64 = 1_000_000_000
 }
 
 struct IntegerTests {

@@ -35,8 +35,16 @@ public final class NativeOracle {
         hostFSBase = usesGS ? native.state[0] : 0
         generator = OracleGenerator(native: native, rows: coverage.runnable, usesGS: usesGS)
         comparison = OracleComparison(generator: generator)
-        guest = try OracleGuest(codeAddress: native.codeWindowAddress, dataAddress: native.memoryAddress, model: .vivariumV3)
-        complete = try OracleGuest(codeAddress: native.codeWindowAddress, dataAddress: native.memoryAddress, model: .vivariumV3)
+        guest = try OracleGuest(
+            codeAddress: native.codeWindowAddress,
+            dataAddress: native.memoryAddress,
+            model: .vivariumV3
+        )
+        complete = try OracleGuest(
+            codeAddress: native.codeWindowAddress,
+            dataAddress: native.memoryAddress,
+            model: .vivariumV3
+        )
         complete.avoidsQuickHandlers = true
         resetSegments()
     }
@@ -82,14 +90,23 @@ public final class NativeOracle {
         if isInteger { compareHandlers(stop, &difference) }
         let isSafe = staysInside(stop)
         if isSafe {
-            native.memory.copyMemory(from: UnsafeRawBufferPointer(start: generator.image, count: OracleGuest.dataByteCount))
+            native.memory.copyMemory(
+                from: UnsafeRawBufferPointer(start: generator.image, count: OracleGuest.dataByteCount)
+            )
             let outcome = native.run(generator.bytes)
             let known = OracleDeviation.of(generator, stop, guest.state)
             if known != .order { comparison.compareEnd(stop, outcome, into: &difference) }
             compareSegments(&difference)
             comparison.compareRegisters(
-                guest.state, native.state, ignoring: generator.undefinedFlags, except: known, into: &difference)
-            if known != .memory, known != .order, let base = native.memory.baseAddress { comparison.compareData(guest, base, into: &difference) }
+                guest.state,
+                native.state,
+                ignoring: generator.undefinedFlags,
+                except: known,
+                into: &difference
+            )
+            if known != .memory, known != .order, let base = native.memory.baseAddress {
+                comparison.compareData(guest, base, into: &difference)
+            }
             coverage.count(generator, faulted: stop != reachedEnd)
         } else {
             coverage.countDropped(first.row)
@@ -146,7 +163,9 @@ public final class NativeOracle {
         let saved = native.state[0]
         let flags = native.state.rflags
         _ = native.run([0xF3, 0x48, 0x0F, 0xAE, 0xC8])
-        if native.state[0] != guest.state[.gs].base { difference.add("GS base", guest.state[.gs].base, native.state[0]) }
+        if native.state[0] != guest.state[.gs].base {
+            difference.add("GS base", guest.state[.gs].base, native.state[0])
+        }
         native.state[0] = saved
         native.state.rflags = flags
     }
@@ -159,7 +178,9 @@ public final class NativeOracle {
         let after = difference.lines.prefix(8).joined(separator: "\n    ")
         let text = disassembly()
         _ = generator.make(seed: seed, number: number)
-        failures.append("seed \(seed) case \(number)\n  \(text)\n  before: \(stateDescription())\n  after:\n    \(after)")
+        failures.append(
+            "seed \(seed) case \(number)\n  \(text)\n  before: \(stateDescription())\n  after:\n    \(after)"
+        )
     }
 
     private func disassembly() -> String {
@@ -174,11 +195,15 @@ public final class NativeOracle {
     /// The registers that the instructions name, and the control words.
     private func stateDescription() -> String {
         let s = native.state
-        let general = (0..<16).map { "\(OracleComparison.names[$0])=\(String(s[$0], radix: 16))" }.joined(separator: " ")
+        let general = (0..<16).map { "\(OracleComparison.names[$0])=\(String(s[$0], radix: 16))" }.joined(
+            separator: " "
+        )
         let area = s.xsaveArea
-        let x87 = "fcw=\(hexadecimal(UInt64(area.load(as: UInt16.self)))) fsw=\(hexadecimal(UInt64(area.load(fromByteOffset: 2, as: UInt16.self))))"
+        let x87 =
+            "fcw=\(hexadecimal(UInt64(area.load(as: UInt16.self)))) fsw=\(hexadecimal(UInt64(area.load(fromByteOffset: 2, as: UInt16.self))))"
         let vectors = vectorRegisters().map { number in
-            let parts = [584, 576].map { String(area.load(fromByteOffset: $0 + number * 16, as: UInt64.self), radix: 16) }
+            let parts =
+                [584, 576].map { String(area.load(fromByteOffset: $0 + number * 16, as: UInt64.self), radix: 16) }
                 + [168, 160].map { String(area.load(fromByteOffset: $0 + number * 16, as: UInt64.self), radix: 16) }
             return "ymm\(number)=" + parts.joined(separator: ":")
         }.joined(separator: " ")

@@ -23,8 +23,10 @@ struct OracleComparison {
     static let names = [
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     ]
-    /// Runs of bytes of the XSAVE area that are compared: control, status, tags; MXCSR; x87 registers; XMM; upper halves. Not the
-    /// x87 instruction and data pointers, which the host keeps only for some instructions.
+    /// Runs of bytes of the XSAVE area that are compared: control, status, tags; MXCSR; x87 registers; XMM; upper
+    /// halves.
+    ///
+    /// Not the x87 instruction and data pointers, which the host keeps only for some instructions.
     static let runs: [(Int, Int)] = [(0, 5), (24, 4)] + (0..<8).map { (32 + $0 * 16, 10) } + [(160, 256), (576, 256)]
 
     let generator: OracleGenerator
@@ -35,16 +37,22 @@ struct OracleComparison {
         switch outcome {
         case .completed:
             if vector != 13 || rip != generator.endAddress {
-                difference.lines.append("interpreter: exception \(vector) (\(hexadecimal(UInt64(errorCode)))) at \(place(rip)), host: ran to the end")
+                difference.lines.append(
+                    "interpreter: exception \(vector) (\(hexadecimal(UInt64(errorCode)))) at \(place(rip)), host: ran to the end"
+                )
             }
         case .exception(let hostVector, let hostCode, let hostAddress, let offset):
             let hostRIP = generator.codeStart &+ UInt64(bitPattern: Int64(offset))
             if vector != hostVector || rip != hostRIP {
-                let mine = vector == 13 && rip == generator.endAddress ? "ran to the end" : "exception \(vector) at \(place(rip))"
+                let mine =
+                    vector == 13 && rip == generator.endAddress
+                    ? "ran to the end" : "exception \(vector) at \(place(rip))"
                 difference.lines.append("interpreter: \(mine), host: exception \(hostVector) at \(place(hostRIP))")
                 return
             }
-            if 10...14 ~= vector, UInt64(errorCode) != hostCode { difference.add("error code", UInt64(errorCode), hostCode) }
+            if 10...14 ~= vector, UInt64(errorCode) != hostCode {
+                difference.add("error code", UInt64(errorCode), hostCode)
+            }
             let ignored: UInt64 = generator.accessesManyPlaces ? 0xFFF : 0
             if vector == 14, (address ^ hostAddress) & ~ignored != 0 { difference.add("CR2", address, hostAddress) }
         }
@@ -55,15 +63,29 @@ struct OracleComparison {
         return abs(offset) < 0x10000 ? "code\(offset < 0 ? "" : "+")\(offset)" : hexadecimal(rip)
     }
 
-    func compareRegisters(_ mine: CPUState, _ theirs: NativeState, ignoring: UInt64, except deviation: OracleDeviation?, into difference: inout OracleDifference) {
-        for index in 0..<16 where mine[index] != theirs[index] { difference.add(Self.names[index], mine[index], theirs[index]) }
+    func compareRegisters(
+        _ mine: CPUState,
+        _ theirs: NativeState,
+        ignoring: UInt64,
+        except deviation: OracleDeviation?,
+        into difference: inout OracleDifference
+    ) {
+        for index in 0..<16 where mine[index] != theirs[index] {
+            difference.add(Self.names[index], mine[index], theirs[index])
+        }
         let changed = (mine.rflags ^ theirs.rflags) & Self.flags
         difference.undefinedFlags |= changed & ignoring
         if changed & ~ignoring != 0 {
-            difference.add("flags \(flagNames(changed & ~ignoring))", mine.rflags & Self.flags, theirs.rflags & Self.flags)
+            difference.add(
+                "flags \(flagNames(changed & ~ignoring))",
+                mine.rflags & Self.flags,
+                theirs.rflags & Self.flags
+            )
         }
         for (start, count) in Self.runs
-        where !(deviation?.covers(start) ?? false) && memcmp(mine.xsaveArea + start, theirs.xsaveArea + start, count) != 0 {
+        where !(deviation?.covers(start) ?? false)
+            && memcmp(mine.xsaveArea + start, theirs.xsaveArea + start, count) != 0
+        {
             compareRun(mine.xsaveArea, theirs.xsaveArea, start, count, &difference)
         }
     }
@@ -79,7 +101,9 @@ struct OracleComparison {
         for at in stride(from: start, to: start + count, by: step) {
             let width = min(step, start + count - at)
             func value(_ area: UnsafeRawPointer) -> UInt64 {
-                (0..<width).reduce(0) { $0 | UInt64(area.load(fromByteOffset: at + $1, as: UInt8.self)) << UInt64($1 * 8) }
+                (0..<width).reduce(0) {
+                    $0 | UInt64(area.load(fromByteOffset: at + $1, as: UInt8.self)) << UInt64($1 * 8)
+                }
             }
             if value(mine) != value(theirs) { difference.add(Self.name(at), value(mine), value(theirs)) }
         }
@@ -99,7 +123,8 @@ struct OracleComparison {
 
     func flagNames(_ set: UInt64) -> String {
         let names: [(UInt64, String)] = [
-            (RFlags.cf, "CF"), (RFlags.pf, "PF"), (RFlags.af, "AF"), (RFlags.zf, "ZF"), (RFlags.sf, "SF"), (RFlags.of, "OF"),
+            (RFlags.cf, "CF"), (RFlags.pf, "PF"), (RFlags.af, "AF"), (RFlags.zf, "ZF"), (RFlags.sf, "SF"),
+            (RFlags.of, "OF"),
             (RFlags.df, "DF"), (RFlags.nt, "NT"), (RFlags.ac, "AC"), (RFlags.id, "ID"),
         ]
         return names.filter { set & $0.0 != 0 }.map(\.1).joined(separator: " ")

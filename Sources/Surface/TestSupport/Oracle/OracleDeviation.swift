@@ -18,14 +18,18 @@ enum OracleDeviation {
 
     static func of(_ generator: OracleGenerator, _ stop: OracleStop, _ state: CPUState) -> OracleDeviation? {
         guard case .exception(let vector, _, let rip, _) = stop, rip != generator.endAddress,
-            let i = generator.instructions.first(where: { generator.codeStart &+ UInt64($0.offset) == rip })?.instruction
+            let i = generator.instructions.first(where: { generator.codeStart &+ UInt64($0.offset) == rip })?
+                .instruction
         else { return nil }
         switch vector {
         case 13 where i.operation == .callNear: return .memory
-        case 13, 14 where i.operation == .xrstor: return .components
+        case 13,
+            14 where i.operation == .xrstor:
+            return .components
         case 14 where isX87Store(i.operation):
             // FCW: not every exception masked.
-            return state.xsaveArea.load(as: UInt16.self) & 0x3F != 0x3F ? .order : i.memoryByteCount == 10 ? .memory : nil
+            return state.xsaveArea.load(as: UInt16.self) & 0x3F != 0x3F
+                ? .order : i.memoryByteCount == 10 ? .memory : nil
         case 14 where i.operation == .movbe: return .memory
         case 14 where i.operation == .vcvtps2ph: return .status
         case 12, 13, 14: return usesMMX(i) ? .x87 : nil

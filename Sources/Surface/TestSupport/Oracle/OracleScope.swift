@@ -19,7 +19,8 @@ struct OracleScope {
         let bits: [(UInt32, Int, CPUFeature)] = [
             (basic.ecx, 13, .cx16), (basic.ecx, 22, .movbe), (basic.ecx, 23, .popcnt), (long.ecx, 5, .lzcnt),
             (long.ecx, 0, .lahf64), (long.ecx, 8, .prefetchw), (extended.ebx, 3, .bmi1), (extended.ebx, 8, .bmi2),
-            (extended.ebx, 19, .adx), (extended.ebx, 0, .fsgsbase), (extended.ebx, 23, .clflushopt), (extended.ebx, 24, .clwb),
+            (extended.ebx, 19, .adx), (extended.ebx, 0, .fsgsbase), (extended.ebx, 23, .clflushopt),
+            (extended.ebx, 24, .clwb),
             (state.eax, 0, .xsaveopt), (state.eax, 1, .xsavec), (state.eax, 3, .xsaves),
         ]
         for (word, bit, feature) in bits where word >> UInt32(bit) & 1 != 0 { features.insert(feature) }
@@ -28,7 +29,9 @@ struct OracleScope {
 
     /// Why `row` is not run; nil if it is.
     func exclusion(of row: OpcodeRow) -> String? {
-        if row.operation == .undefined { return "not an instruction: the decoder's tests compare #UD and lengths with the host" }
+        if row.operation == .undefined {
+            return "not an instruction: the decoder's tests compare #UD and lengths with the host"
+        }
         if let reason = Self.reason(row.operation) { return reason }
         if !model.features.contains(row.feature) { return "needs \(row.feature), which no CPU model has" }
         if !features.contains(row.feature) { return "needs \(row.feature), which this host's CPU or system lacks" }
@@ -56,7 +59,8 @@ struct OracleScope {
     static func isAlone(_ row: OpcodeRow) -> Bool {
         if row.endsBlock || row.sensitivity != .innocuous { return true }
         switch row.operation {
-        case .fxsave, .fxrstor, .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors, .fldenv, .frstor, .fnstenv, .fnsave,
+        case .fxsave, .fxrstor, .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors, .fldenv, .frstor, .fnstenv,
+            .fnsave,
             .ldmxcsr, .vldmxcsr, .ud0, .ud1, .ud2, .enter, .leave, .maskmovq,
             .maskmovdqu, .vmaskmovdqu:
             return true
