@@ -121,7 +121,6 @@ extension Core {
     func initializeX87() {
         turnX87(top: 0)
         x87Control = 0x37F
-        turnX87(to: 0)
         x87Status = 0
         x87Tags = 0
         x87Opcode = 0
