@@ -28,9 +28,8 @@ extension Core {
         let s = state
         let isRepeated = !i.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
         let isBackward = s.systemFlags & RFlags.df != 0
-        // Answers of devices belong to the iteration that asked; the trap flag and data breakpoints trap after each iteration.
-        let isWatched = s.systemFlags & RFlags.tf != 0 || s.debugRegister(7) & 0xFF != 0
-        let isSingle = isRepeated && (isWatched || services.hasAnswers)
+        // Answers of devices belong to the iteration that asked; the trap flag traps after each iteration.
+        let isSingle = isRepeated && (s.systemFlags & RFlags.tf != 0 || services.hasAnswers)
         return StringRun(
             mask: addressMask(i),
             step: isBackward ? 0 &- UInt64(width) : UInt64(width),
@@ -43,12 +42,13 @@ extension Core {
 
     /// The iterations left: those of rCX, or one.
     ///
-    /// A count of 0 in ECX is zero-extended all the same, as Intel's CPUs do.
+    /// ECX is zero-extended before the first of them, as Intel's CPUs do: also for a count of 0, and where the first
+    /// iteration faults.
     @inline(__always)
     private func remaining(_ run: StringRun) -> UInt64 {
         guard run.isRepeated else { return 1 }
         let count = state.rcx & run.mask
-        if count == 0 { setAddressRegister(1, 0, mask: run.mask) }
+        if run.mask != .max { setAddressRegister(1, count, mask: run.mask) }
         return count
     }
 

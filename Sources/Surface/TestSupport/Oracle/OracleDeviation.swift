@@ -4,14 +4,14 @@ import X86Decoder
 /// Where the interpreter and this host's CPU are known to differ in what no program relies on; `Docs/oracle.md` gives the
 /// reasons.
 enum OracleDeviation {
-    /// A near CALL to a non-canonical address: Intel CPUs have stored the return address before they fault. A store of ten bytes,
-    /// or MOVBE, across pages: what lies in the first page has been written.
+    /// A store of ten bytes, or MOVBE, across pages: what lies in the first page has been written.
     case memory
     /// An MMX instruction whose memory access faults: Intel CPUs have left x87 mode by then (TOP is 0, no register is empty).
     case x87
     /// MXCSR's flags where #XM is raised while underflow or overflow is unmasked, or where VCVTPS2PH cannot store.
     case status
-    /// An x87 store with unmasked exceptions to memory that faults: the CPU finds its own exception first, we the page fault.
+    /// Which of two faults is found first, and what has been written by then: an x87 store with unmasked exceptions to memory that
+    /// faults, a near CALL to a non-canonical address, CMPS, XRSTOR of a bad image.
     case order
     /// XRSTOR that faults: this host has loaded some components by then.
     case components
@@ -22,10 +22,8 @@ enum OracleDeviation {
                 .instruction
         else { return nil }
         switch vector {
-        case 13 where i.operation == .callNear: return .memory
-        case 13,
-            14 where i.operation == .xrstor:
-            return .components
+        case 13 where i.operation == .callNear || i.operation == .cmps || i.operation == .xrstor: return .order
+        case 14 where i.operation == .xrstor: return .components
         case 14 where isX87Store(i.operation):
             // FCW: not every exception masked.
             return state.xsaveArea.load(as: UInt16.self) & 0x3F != 0x3F
@@ -33,6 +31,8 @@ enum OracleDeviation {
         case 14 where i.operation == .movbe: return .memory
         case 14 where i.operation == .vcvtps2ph: return .status
         case 12, 13, 14: return usesMMX(i) ? .x87 : nil
+        case 19 where i.operation == .dpps || i.operation == .dppd || i.operation == .vdpps || i.operation == .vdppd:
+            return .status
         case 19: return state.mxcsr & 0xC00 != 0xC00 ? .status : nil
         default: return nil
         }

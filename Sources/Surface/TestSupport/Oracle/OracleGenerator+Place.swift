@@ -55,6 +55,8 @@ extension OracleGenerator {
         case 3..<20: offset = 4096 - random.below(size + 1)
         default: offset = 64 + random.below(end - 128 - size)
         }
+        // Which of its parts the CPU finds missing first, and which it leaves alone, is its own affair.
+        if isXSAVE(i.operation), offset < 0 { offset = 64 }
         if alignment > 1, random.chance(percent: 85) { offset &= ~(alignment - 1) }
         return dataAddress &+ UInt64(bitPattern: Int64(offset))
     }

@@ -66,7 +66,8 @@ final class OracleGuest {
 
     /// Both windows lie in one range of 2 MiB, so one table of each level does.
     private func map(_ linear: UInt64, _ pages: [UInt64], writable: Bool) throws {
-        let rights = PageTableEntryBits.user | (writable ? PageTableEntryBits.writable : 0)
+        let rights =
+            PageTableEntryBits.user | (writable ? PageTableEntryBits.writable | PageTableEntryBits.noExecute : 0)
         let table = Self.pageTables
         let all = PageTableEntryBits.user | PageTableEntryBits.writable
         try memory.store(table + 0x1000 | all, at: GuestAddress(table + (linear >> 39 & 511) * 8))
@@ -82,6 +83,7 @@ final class OracleGuest {
     private enum PageTableEntryBits {
         static let writable: UInt64 = 3
         static let user: UInt64 = 5
+        static let noExecute: UInt64 = 1 << 63
     }
 
     private func enterUserMode() {
