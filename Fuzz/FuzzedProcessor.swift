@@ -17,6 +17,7 @@ final class FuzzedProcessor: VirtualCPU, @unchecked Sendable {
     private var roundEnd: UInt64 = 0
     private var isFirst = true
     private var turns = 0
+    private var lastCount: UInt64 = 0
 
     init(_ inner: Interpreter, memory: GuestMemory, control: MachineControl, limit: UInt64, random: RandomSource) {
         self.inner = inner
@@ -30,11 +31,14 @@ final class FuzzedProcessor: VirtualCPU, @unchecked Sendable {
     func run() throws(VirtualCPUError) -> VMExit {
         let count = inner.state.instructionCount
         turns += 1
-        if count >= limit || turns > 40_000 {
+        if count >= limit || turns > 5_000 {
             control.end(.quit)
             return .interrupted
         }
-        if !inner.isRunnable || count >= roundEnd { newRound() }
+        // A state that only faults is left soon.
+        let isStuck = random.oneIn(4) && count &- lastCount < 4
+        lastCount = count
+        if !inner.isRunnable || count >= roundEnd || isStuck { newRound() }
         switch random.below(256) {
         case 0: inner.signal(.nonMaskableInterrupt)
         case 1: inner.signal(.interruptPending)
