@@ -14,7 +14,12 @@ let safe: [SwiftSetting] = common + [.strictMemorySafety()]
 // The engines' hot state is never a class field, so dynamic exclusivity checks would only cost time.
 let engine: [SwiftSetting] = common + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
-func layer(_ folder: String, _ name: String, _ dependencies: [Target.Dependency] = [], _ settings: [SwiftSetting] = safe)
+func layer(
+    _ folder: String,
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    _ settings: [SwiftSetting] = safe
+)
     -> Target
 { .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: settings) }
 
@@ -51,7 +56,7 @@ let package = Package(
             "Machine",
             "X86Interpreter",
             ["CLinux", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder"],
-            engine
+            engine + [.unsafeFlags(["-Xllvm", "-min-jump-table-entries=1000"], .when(configuration: .release))]
         ),
         // Devices
         layer("Devices", "DeviceModel", ["GuestMemory"]),
@@ -69,8 +74,10 @@ let package = Package(
             "Platform",
             "VirtualMachine",
             [
-                "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices", "PCI",
-                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86", "X86Interpreter",
+                "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
+                "PCI",
+                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86",
+                "X86Interpreter",
             ]
         ),
         // Surface
@@ -88,7 +95,20 @@ let package = Package(
             path: "Sources/Surface/viv",
             swiftSettings: safe
         ),
-        layer("Surface", "TestSupport", ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"], engine),
+        .executableTarget(
+            name: "vivfuzz",
+            dependencies: [
+                "Boot", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+            ],
+            path: "Fuzz",
+            swiftSettings: engine
+        ),
+        layer(
+            "Surface",
+            "TestSupport",
+            ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"],
+            engine
+        ),
         // Tests
         tests("SystemCalls"),
         tests("ByteCoding"),
@@ -110,6 +130,9 @@ let package = Package(
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
-        tests("CommandLine", ["VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        tests(
+            "CommandLine",
+            ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+        ),
     ]
 )

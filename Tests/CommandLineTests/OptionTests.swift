@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engine
 import Testing
 
 @testable import CommandLine
@@ -24,7 +25,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("stdio", SerialPort.standardIO), ("none", .disconnected), ("pty", .pseudoTerminal), ("file:a:b", .file(path: "a:b")),
+        ("stdio", SerialPort.standardIO), ("none", .disconnected), ("pty", .pseudoTerminal),
+        ("file:a:b", .file(path: "a:b")),
         ("unix:/run/x", .unixSocket(path: "/run/x")),
     ])
     func `A serial port is named by its kind and path`(text: String, port: SerialPort) {
@@ -73,7 +75,8 @@ import Testing
     }
 
     @Test(arguments: [
-        [], ["--kernel", "k", "--engine", "kvm"], ["--kernel", "k", "--engine", "translate"], ["--kernel", "k", "--cpus", "0"],
+        [], ["--kernel", "k", "--engine", "kvm"], ["--kernel", "k", "--engine", "translate"],
+        ["--kernel", "k", "--cpus", "0"],
         ["--kernel", "k", "--cpus", "65"], ["--kernel", "k", "--cpu", "z80"], ["--kernel", "k", "--memory", "1M"],
         ["--firmware", "f", "--kernel", "k"], ["--kernel", "k", "--command", "true"],
         ["--kernel", "k", "--busybox", "b", "--initrd", "i"], ["--kernel", "k", "--no-such-option"],

@@ -19,9 +19,12 @@ import Testing
         #expect(memory.regions.map(\.isReadOnly) == [false, true, false])
     }
 
-    @Test(arguments: [
-        [(0, 0)], [(0, 0x800)], [(0x800, 0x1000)], [(0, 0x2000), (0x1000, 0x1000)], [(UInt64.max - 0xFFF, 0x1000)], [],
-    ] as [[(UInt64, Int)]])
+    @Test(
+        arguments: [
+            [(0, 0)], [(0, 0x800)], [(0x800, 0x1000)], [(0, 0x2000), (0x1000, 0x1000)], [(UInt64.max - 0xFFF, 0x1000)],
+            [],
+        ] as [[(UInt64, Int)]]
+    )
     func `A layout that overlaps, is empty or is not made of pages is refused`(parts: [(UInt64, Int)]) {
         #expect(throws: GuestMemoryError.self) {
             try GuestMemory(layout: parts.map { (GuestAddress($0.0), $0.1, false) })
@@ -66,7 +69,9 @@ import Testing
     @Test func `A write to a page with code is told, one to another page is not`() throws {
         final class Observer: CodeObserver {
             let seen = Mutex<[UInt64]>([])
-            func memoryChanged(at address: GuestAddress, byteCount: Int) { seen.withLock { $0.append(address.rawValue) } }
+            func memoryChanged(at address: GuestAddress, byteCount: Int) {
+                seen.withLock { $0.append(address.rawValue) }
+            }
         }
         let memory = try split()
         let observer = Observer()

@@ -39,7 +39,8 @@ import Testing
         native.state[3] = 0x55
         native.state[0] = native.memoryAddress &- 8
         // mov rbx, [rax]: the guard before the memory
-        guard case .exception(vector: 14, errorCode: _, let address, codeOffset: 0) = native.run([0x48, 0x8B, 0x18]) else {
+        guard case .exception(vector: 14, errorCode: _, let address, codeOffset: 0) = native.run([0x48, 0x8B, 0x18])
+        else {
             Issue.record("no page fault")
             return
         }

@@ -75,4 +75,9 @@ struct FirmwareConfigurationTests {
         dma.write(.max, at: 0, width: .qword)
         dma.write(.max, at: 4, width: .dword)
     }
+
+    @Test func `An item of the architecture is another one than that without bit 15`() {
+        #expect(read(0x8000, byteCount: 4) == [0, 0, 0, 0])
+        #expect(read(0x4000, byteCount: 4) == Array("QEMU".utf8))
+    }
 }

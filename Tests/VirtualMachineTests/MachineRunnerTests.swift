@@ -4,6 +4,7 @@ import GuestMemory
 import Synchronization
 import Telemetry
 import Testing
+import X86
 
 @testable import VirtualMachine
 

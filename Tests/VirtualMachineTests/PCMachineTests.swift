@@ -11,7 +11,9 @@ import X86
     /// A multiboot kernel of four bytes at 1 MiB, with addresses in its header (Multiboot 0.6.96 §3.1.3).
     private var kernel: HostFile {
         var bytes: [UInt8] = []
-        func word(_ value: UInt32) { for index in 0..<4 as Range<UInt32> { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * index))) } }
+        func word(_ value: UInt32) {
+            for index in 0..<4 as Range<UInt32> { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
+        }
         let flags: UInt32 = 1 << 16
         word(0x1BAD_B002)
         word(flags)

@@ -1,5 +1,7 @@
-/// What a Skylake server CPU did with single instructions: the bytes; RAX RCX RDX RBX and the arithmetic flags before; the same
-/// after. All in hexadecimal. Undefined flags are recorded as that CPU set them.
+/// What a Skylake server CPU did with single instructions: the bytes; RAX RCX RDX RBX and the arithmetic flags before;
+/// the same after.
+///
+/// All in hexadecimal. Undefined flags are recorded as that CPU set them.
 let integerSkylakeRows = """
     80c37f 0 10000000000 445fcc1ec2aad980 20100 884 0 10000000000 445fcc1ec2aad980 2017f 0
     08db 400000000000000 0 200000 20100 890 400000000000000 0 200000 20100 44

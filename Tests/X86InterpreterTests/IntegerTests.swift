@@ -19,10 +19,16 @@ private struct IntegerBench {
         memory = try GuestMemory(byteCount: 1 << 20)
         cpu = try Interpreter(
             memory: memory,
-            controller: NoInterrupts(),
+            controller: SilentController(),
             clock: StoppedClock(),
             model: CPUModel(
-                name: "", summary: "", vendor: "", brand: "", signature: 0, features: CPUFeatureSet(CPUFeature.allCases)),
+                name: "",
+                summary: "",
+                vendor: "",
+                brand: "",
+                signature: 0,
+                features: CPUFeatureSet(CPUFeature.allCases)
+            ),
             codeCache: try InterpreterCodeCache(memory: memory),
             identifier: 0,
             cpuCount: 1
@@ -74,20 +80,6 @@ private struct IntegerBench {
     func byte(_ address: UInt64) throws -> UInt8 { try memory.load(UInt8.self, at: GuestAddress(address)) }
 }
 
-private final class NoInterrupts: InterruptController {
-    var hasDeliverableInterrupt: Bool { false }
-    func acknowledge() -> UInt8? { nil }
-    var taskPriority: UInt8 { get { 0 } set {} }
-    func readRegister(_ msr: UInt32) -> UInt64? { nil }
-    func writeRegister(_ msr: UInt32, _ value: UInt64) -> Bool { false }
-}
-
-private final class StoppedClock: MachineClock {
-    let nanoseconds: UInt64 = 0
-    let timestamp: UInt64 = 0
-    let timestampFrequency: UInt64 = 1_000_000_000
-}
-
 struct IntegerTests {
     @Test
     func `Results and flags are those recorded on a Skylake CPU`() throws {
@@ -101,7 +93,9 @@ struct IntegerTests {
                 continue
             }
             let digits = Array(fields[0])
-            let bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0 }
+            let bytes = stride(from: 0, to: digits.count, by: 2).map {
+                UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0
+            }
             let values = fields.dropFirst().map { UInt64($0, radix: 16) ?? 0 }
             for number in 0..<4 { bench.state[number] = values[number] }
             bench.state.rflags = values[4]
@@ -122,7 +116,8 @@ struct IntegerTests {
         (bytes: [0x48, 0xF7, 0xF9], rax: 1 << 63, rdx: .max, rcx: .max),
         (bytes: [0xF6, 0xF9], rax: 0x80, rdx: 0, rcx: 1),
     ])
-    func `A quotient that does not fit is a divide error`(bytes: [UInt8], rax: UInt64, rdx: UInt64, rcx: UInt64) throws {
+    func `A quotient that does not fit is a divide error`(bytes: [UInt8], rax: UInt64, rdx: UInt64, rcx: UInt64) throws
+    {
         let bench = try IntegerBench()
         bench.state.rax = rax
         bench.state.rdx = rdx
@@ -240,7 +235,10 @@ struct IntegerTests {
 
     @Test(arguments: [
         // What a Skylake CPU in compatibility mode does: bytes, AX and flags before, AX and flags after.
-        (bytes: [0x37] as [UInt8], ax: 0x000B as UInt64, flags: 0 as UInt64, wanted: 0x0101 as UInt64, after: 0x11 as UInt64),
+        (
+            bytes: [0x37] as [UInt8], ax: 0x000B as UInt64, flags: 0 as UInt64, wanted: 0x0101 as UInt64,
+            after: 0x11 as UInt64
+        ),
         (bytes: [0x3F], ax: 0x0203, flags: 0x10, wanted: 0x000D, after: 0x11),
         (bytes: [0x27], ax: 0x009A, flags: 0, wanted: 0x0000, after: 0x55),
         (bytes: [0x2F], ax: 0x0003, flags: 0x10, wanted: 0x00FD, after: 0x91),

@@ -2,8 +2,10 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A million random cases against the host's CPU, or ORACLE_CASES; ORACLE_SEED makes others, and VIV_FUZZ_SECONDS runs new ones
-/// for so long. `Docs/oracle.md` tells what is compared.
+/// A million random cases against the host's CPU, or ORACLE_CASES; ORACLE_SEED makes others, and VIV_FUZZ_SECONDS runs
+/// new ones for so long.
+///
+/// `Docs/oracle.md` tells what is compared.
 @Suite(.serialized) struct OracleFuzzTests {
     private func variable(_ name: String) -> UInt64? { getenv(name).flatMap { UInt64(String(cString: $0)) } }
 

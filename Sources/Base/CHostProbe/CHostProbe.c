@@ -159,11 +159,14 @@ int chostprobe_measure(struct chostprobe_case *cases, int64_t count, int bits) {
     sigfillset(&action.sa_mask);
     for (int i = 0; i < signal_count; i++) sigaction(signals[i], &action, &old[i]);
 
+    uint32_t mxcsr;
+    uint16_t controlWord;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(controlWord));
     probe.isRunning = 1;
     syscall(SYS_tgkill, getpid(), probe.owner, SIGTRAP);
     probe.isRunning = 0;
-    // Strings may have left values on the x87 stack and in upper halves of vector registers.
-    __asm__ volatile("fninit\n\tvzeroupper" ::: "memory");
+    // Strings may have left values on the x87 stack, in upper halves of vector registers and in the control words.
+    __asm__ volatile("fninit\n\tvzeroupper\n\tldmxcsr %0\n\tfldcw %1" ::"m"(mxcsr), "m"(controlWord) : "memory");
 
     for (int i = 0; i < signal_count; i++) sigaction(signals[i], &old[i], NULL);
     sigaltstack(&oldStack, NULL);

@@ -16,7 +16,7 @@ public final class FirmwareConfiguration: Sendable {
         var files: [(name: String, selector: UInt16, byteCount: Int)] = []
 
         /// The selected item's bytes, nil if there is none.
-        var selected: [UInt8]? { items[selector & 0x7FFF] }
+        var selected: [UInt8]? { items[selector & ~Selector.writeIntent] }
     }
 
     /// Well-known selectors.
@@ -28,6 +28,8 @@ public final class FirmwareConfiguration: Sendable {
         public static let maximumCPUCount: UInt16 = 0x0F
         public static let directory: UInt16 = 0x19
         public static let firstFile: UInt16 = 0x20
+        /// Bit 14, which names no item; bit 15 does: items of the architecture.
+        static let writeIntent: UInt16 = 0x4000
     }
 
     private enum Control {
@@ -61,7 +63,9 @@ public final class FirmwareConfiguration: Sendable {
 
     // MARK: Items
 
-    public func set(_ selector: UInt16, to bytes: [UInt8]) { state.withLock { $0.items[selector & 0x7FFF] = bytes } }
+    public func set(_ selector: UInt16, to bytes: [UInt8]) {
+        state.withLock { $0.items[selector & ~Selector.writeIntent] = bytes }
+    }
 
     /// A little-endian number of the type's width.
     public func set(_ selector: UInt16, to value: some FixedWidthInteger) {

@@ -30,7 +30,9 @@ public enum TraceRecord: Hashable, Sendable {
     case block(rip: UInt64, physical: UInt64)
 }
 
-/// Takes trace records. An engine asks for ``events`` once, and calls ``record(_:processor:)`` only for those.
+/// Takes trace records.
+///
+/// An engine asks for ``events`` once, and calls ``record(_:processor:)`` only for those.
 public protocol TraceSink: AnyObject, Sendable {
     var events: TraceEvents { get }
     /// Called on the vCPU's thread.

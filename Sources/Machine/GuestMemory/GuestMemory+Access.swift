@@ -42,7 +42,7 @@ extension GuestMemory {
 
     /// Lends the bytes themselves, for system calls that read or write guest memory; they may change at any time.
     ///
-    /// - Parameter writing: Whether `body` changes them (engines are then told).
+    /// `writing`: Whether `body` changes them (engines are then told).
     public func withBytes<Result>(
         at address: GuestAddress,
         byteCount: Int,
@@ -54,7 +54,8 @@ extension GuestMemory {
         return unsafe body(UnsafeMutableRawBufferPointer(start: pointer, count: byteCount))
     }
 
-    private func checked(_ address: GuestAddress, _ byteCount: Int) throws(GuestMemoryError) -> UnsafeMutableRawPointer {
+    private func checked(_ address: GuestAddress, _ byteCount: Int) throws(GuestMemoryError) -> UnsafeMutableRawPointer
+    {
         guard let pointer = unsafe hostPointer(at: address, byteCount: byteCount) else {
             throw .notRAM(address: address, byteCount: byteCount)
         }

@@ -70,7 +70,9 @@ public final class GuestMemory: @unchecked Sendable {
     /// The memory file's descriptor, for engines and other processes that map it themselves; not to be closed.
     public var fileDescriptor: CInt { file.rawValue }
 
-    /// The host address of the memory file's first byte. Region offsets (``Region/fileOffset``) count from here.
+    /// The host address of the memory file's first byte.
+    ///
+    /// Region offsets (``Region/fileOffset``) count from here.
     public var hostBase: UnsafeMutableRawPointer { unsafe mapping.base }
 
     /// One byte a page of the memory file, owned by the software engines: non-zero where code was decoded from it.
@@ -97,12 +99,10 @@ public final class GuestMemory: @unchecked Sendable {
     func noteWrite(at address: GuestAddress, byteCount: Int) {
         guard byteCount > 0, let region = region(holding: address) else { return }
         let offset = region.fileOffset + Int(address.rawValue - region.base.rawValue)
-        for page in (offset / Self.pageByteCount)...((offset + byteCount - 1) / Self.pageByteCount) {
-            // SAFETY: the bytes were proved to lie in a region, so the page has a mark.
-            if unsafe marks.base.load(fromByteOffset: page, as: UInt8.self) != 0 {
-                observer.withLock { $0 }?.memoryChanged(at: address, byteCount: byteCount)
-                return
-            }
+        for page in (offset / Self.pageByteCount)...((offset + byteCount - 1) / Self.pageByteCount)
+        where unsafe marks.base.load(fromByteOffset: page, as: UInt8.self) != 0 {
+            observer.withLock { $0 }?.memoryChanged(at: address, byteCount: byteCount)
+            return
         }
     }
 }

@@ -15,7 +15,8 @@ extension GuestMemoryError: CustomStringConvertible {
         switch self {
         case .notRAM(let address, let byteCount): "no RAM for \(byteCount) bytes at guest address \(address)"
         case .mappingFailed(let byteCount, let cause): "cannot map \(byteCount) bytes of guest RAM: \(cause)"
-        case .badLayout(let address, let byteCount): "no region of \(byteCount) bytes can lie at guest address \(address)"
+        case .badLayout(let address, let byteCount):
+            "no region of \(byteCount) bytes can lie at guest address \(address)"
         }
     }
 }

@@ -45,7 +45,10 @@ public struct Assembler {
     // MARK: Raw bytes
 
     public mutating func byte(_ value: UInt8) {
-        guard cursor < limit else { return isFull = true }
+        guard cursor < limit else {
+            isFull = true
+            return
+        }
         cursor.storeBytes(of: value, as: UInt8.self)
         cursor += 1
     }
@@ -75,7 +78,9 @@ public struct Assembler {
         if value != 0x40 { byte(value) }
     }
 
-    /// A three-byte VEX prefix without index register. `map` 1...3, `pp` 0...3 for none, 66, F3, F2.
+    /// A three-byte VEX prefix without index register.
+    ///
+    /// `map` 1...3, `pp` 0...3 for none, 66, F3, F2.
     public mutating func vex(map: UInt8, pp: UInt8, w: Bool, isWide: Bool, reg: UInt8, vvvv: UInt8, rm: UInt8) {
         byte(0xC4)
         byte((~reg >> 3 & 1) << 7 | 0x40 | (~rm >> 3 & 1) << 5 | map)
@@ -84,10 +89,18 @@ public struct Assembler {
 
     // MARK: General registers
 
-    public mutating func load64(_ register: HostRegister, _ memory: HostMemory) { general(0x8B, true, register, memory) }
-    public mutating func load32(_ register: HostRegister, _ memory: HostMemory) { general(0x8B, false, register, memory) }
-    public mutating func store64(_ memory: HostMemory, _ register: HostRegister) { general(0x89, true, register, memory) }
-    public mutating func store32(_ memory: HostMemory, _ register: HostRegister) { general(0x89, false, register, memory) }
+    public mutating func load64(_ register: HostRegister, _ memory: HostMemory) {
+        general(0x8B, true, register, memory)
+    }
+    public mutating func load32(_ register: HostRegister, _ memory: HostMemory) {
+        general(0x8B, false, register, memory)
+    }
+    public mutating func store64(_ memory: HostMemory, _ register: HostRegister) {
+        general(0x89, true, register, memory)
+    }
+    public mutating func store32(_ memory: HostMemory, _ register: HostRegister) {
+        general(0x89, false, register, memory)
+    }
 
     private mutating func general(_ opcode: UInt8, _ w: Bool, _ register: HostRegister, _ memory: HostMemory) {
         rex(w: w, register.rawValue, memory.base.rawValue)

@@ -11,7 +11,7 @@ public final class CodeBuffer {
     public let byteCount: Int
     public private(set) var usedByteCount = 0
 
-    /// - Parameter byteCount: The capacity, a positive multiple of the page size.
+    /// `byteCount`: The capacity, a positive multiple of the page size.
     public init(byteCount: Int) throws(HostCodeError) {
         self.byteCount = byteCount
         do throws(SystemCallError) {
@@ -25,9 +25,11 @@ public final class CodeBuffer {
 
     /// Appends what `body` assembles.
     ///
-    /// - Parameter alignment: Of the first byte; a power of two.
-    /// - Throws: ``HostCodeError/full(byteCount:)``; the buffer is then as before.
-    public func append(alignment: Int = 16, _ body: (inout Assembler) -> Void) throws(HostCodeError) -> HostCodeAddress {
+    /// `alignment`: Of the first byte; a power of two.
+    ///
+    /// Throws ``HostCodeError/full(byteCount:)``; the buffer is then as before.
+    public func append(alignment: Int = 16, _ body: (inout Assembler) -> Void) throws(HostCodeError) -> HostCodeAddress
+    {
         let start = (usedByteCount + alignment - 1) & ~(alignment - 1)
         guard start < byteCount else { throw .full(byteCount: byteCount) }
         var assembler = Assembler(
@@ -41,7 +43,9 @@ public final class CodeBuffer {
         return HostCodeAddress(executable.base + start)
     }
 
-    /// Gives every byte back. Nothing may run in the buffer, and nothing may keep an address of it.
+    /// Gives every byte back.
+    ///
+    /// Nothing may run in the buffer, and nothing may keep an address of it.
     public func reset() { usedByteCount = 0 }
 
     /// Gives back everything that was appended when ``usedByteCount`` was `mark` or more; the same conditions.
@@ -57,7 +61,9 @@ public struct HostCodeAddress: Hashable, Sendable {
     @inlinable public init(rawValue: UInt) { self.rawValue = rawValue }
     @inlinable public init(_ pointer: UnsafeRawPointer) { rawValue = UInt(bitPattern: pointer) }
 
-    /// Calls the code. It must be finished, in a live ``CodeBuffer``, and not 0.
+    /// Calls the code.
+    ///
+    /// It must be finished, in a live ``CodeBuffer``, and not 0.
     @inlinable @inline(__always)
     public func call(_ argument: UnsafeMutableRawPointer) {
         // SAFETY: the address is of code assembled for this signature; function pointers and addresses have one representation.

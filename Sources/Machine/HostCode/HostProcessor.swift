@@ -11,7 +11,10 @@ public enum HostProcessor {
         func take(_ word: UInt32, _ bits: [(UInt32, CPUFeature)]) {
             for (bit, feature) in bits where word >> bit & 1 != 0 { set.insert(feature) }
         }
-        take(basic.ecx, [(0, .sse3), (1, .pclmulqdq), (9, .ssse3), (19, .sse41), (20, .sse42), (25, .aes), (26, .xsave)])
+        take(
+            basic.ecx,
+            [(0, .sse3), (1, .pclmulqdq), (9, .ssse3), (19, .sse41), (20, .sse42), (25, .aes), (26, .xsave)]
+        )
         // AVX needs the host system's consent: OSXSAVE, and its kernel keeps YMM registers where it says AVX.
         if basic.ecx >> 27 & 1 != 0 { take(basic.ecx, [(28, .avx), (12, .fma), (29, .f16c)]) }
         if highest >= 7, let extended = cpuid(7, 0) {

@@ -89,15 +89,24 @@ public struct CPUFeatureSet: Hashable, Sendable, BitwiseCopyable {
     }
 
     public mutating func insert(_ feature: CPUFeature) {
-        if feature.rawValue < 64 { low |= 1 << UInt64(feature.rawValue) } else { high |= 1 << UInt64(feature.rawValue - 64) }
+        if feature.rawValue < 64 {
+            low |= 1 << UInt64(feature.rawValue)
+        } else {
+            high |= 1 << UInt64(feature.rawValue - 64)
+        }
     }
 
     public mutating func remove(_ feature: CPUFeature) {
-        if feature.rawValue < 64 { low &= ~(1 << UInt64(feature.rawValue)) } else { high &= ~(1 << UInt64(feature.rawValue - 64)) }
+        if feature.rawValue < 64 {
+            low &= ~(1 << UInt64(feature.rawValue))
+        } else {
+            high &= ~(1 << UInt64(feature.rawValue - 64))
+        }
     }
 
     @inlinable
     public func contains(_ feature: CPUFeature) -> Bool {
-        feature.rawValue < 64 ? low >> UInt64(feature.rawValue) & 1 != 0 : high >> UInt64(feature.rawValue &- 64) & 1 != 0
+        feature.rawValue < 64
+            ? low >> UInt64(feature.rawValue) & 1 != 0 : high >> UInt64(feature.rawValue &- 64) & 1 != 0
     }
 }

@@ -1,4 +1,6 @@
-/// A named CPU as the guest sees it: its identity and its features. Models are data, a file each under `CPUModels/`.
+/// A named CPU as the guest sees it: its identity and its features.
+///
+/// Models are data, a file each under `CPUModels/`.
 public struct CPUModel: Sendable {
     /// What `--cpu` calls it.
     public let name: String

@@ -33,12 +33,21 @@ public enum RFlags {
 // what no result gives, such as ZF with SF.
 extension CPUState {
     @inlinable @inline(__always)
-    public var lazyResult: UInt64 { get { self[field: 0x98] } nonmutating set { self[field: 0x98] = newValue } }
+    public var lazyResult: UInt64 {
+        get { self[field: 0x98] }
+        nonmutating set { self[field: 0x98] = newValue }
+    }
     @inlinable @inline(__always)
-    public var lazyCarries: UInt64 { get { self[field: 0xA0] } nonmutating set { self[field: 0xA0] = newValue } }
+    public var lazyCarries: UInt64 {
+        get { self[field: 0xA0] }
+        nonmutating set { self[field: 0xA0] = newValue }
+    }
     /// RFLAGS without the arithmetic flags: TF IF DF IOPL NT RF VM AC VIF VIP ID and bit 1.
     @inlinable @inline(__always)
-    public var systemFlags: UInt64 { get { self[field: 0x90] } nonmutating set { self[field: 0x90] = newValue } }
+    public var systemFlags: UInt64 {
+        get { self[field: 0x90] }
+        nonmutating set { self[field: 0x90] = newValue }
+    }
 
     @inlinable @inline(__always) public var carryFlag: Bool { Int64(bitPattern: lazyCarries) < 0 }
     @inlinable @inline(__always) public var zeroFlag: Bool { lazyResult == 0 }

@@ -64,18 +64,46 @@ public struct CPUState: @unchecked Sendable {
 }
 
 extension CPUState {
-    @inlinable @inline(__always) public var rax: UInt64 { get { self[0] } nonmutating set { self[0] = newValue } }
-    @inlinable @inline(__always) public var rcx: UInt64 { get { self[1] } nonmutating set { self[1] = newValue } }
-    @inlinable @inline(__always) public var rdx: UInt64 { get { self[2] } nonmutating set { self[2] = newValue } }
-    @inlinable @inline(__always) public var rbx: UInt64 { get { self[3] } nonmutating set { self[3] = newValue } }
-    @inlinable @inline(__always) public var rsp: UInt64 { get { self[4] } nonmutating set { self[4] = newValue } }
-    @inlinable @inline(__always) public var rbp: UInt64 { get { self[5] } nonmutating set { self[5] = newValue } }
-    @inlinable @inline(__always) public var rsi: UInt64 { get { self[6] } nonmutating set { self[6] = newValue } }
-    @inlinable @inline(__always) public var rdi: UInt64 { get { self[7] } nonmutating set { self[7] = newValue } }
-    @inlinable @inline(__always) public var rip: UInt64 { get { self[17] } nonmutating set { self[17] = newValue } }
+    @inlinable @inline(__always) public var rax: UInt64 {
+        get { self[0] }
+        nonmutating set { self[0] = newValue }
+    }
+    @inlinable @inline(__always) public var rcx: UInt64 {
+        get { self[1] }
+        nonmutating set { self[1] = newValue }
+    }
+    @inlinable @inline(__always) public var rdx: UInt64 {
+        get { self[2] }
+        nonmutating set { self[2] = newValue }
+    }
+    @inlinable @inline(__always) public var rbx: UInt64 {
+        get { self[3] }
+        nonmutating set { self[3] = newValue }
+    }
+    @inlinable @inline(__always) public var rsp: UInt64 {
+        get { self[4] }
+        nonmutating set { self[4] = newValue }
+    }
+    @inlinable @inline(__always) public var rbp: UInt64 {
+        get { self[5] }
+        nonmutating set { self[5] = newValue }
+    }
+    @inlinable @inline(__always) public var rsi: UInt64 {
+        get { self[6] }
+        nonmutating set { self[6] = newValue }
+    }
+    @inlinable @inline(__always) public var rdi: UInt64 {
+        get { self[7] }
+        nonmutating set { self[7] = newValue }
+    }
+    @inlinable @inline(__always) public var rip: UInt64 {
+        get { self[17] }
+        nonmutating set { self[17] = newValue }
+    }
 
     @inlinable @inline(__always) public var instructionCount: UInt64 {
-        get { self[field: 0xA8] } nonmutating set { self[field: 0xA8] = newValue }
+        get { self[field: 0xA8] }
+        nonmutating set { self[field: 0xA8] = newValue }
     }
     /// Where ``pendingEvents`` lies; accessed atomically by other threads.
     public static let pendingEventsOffset = 0xB0
@@ -88,9 +116,15 @@ extension CPUState {
     /// ``mode`` is ``ExecutionMode/long64``, asked in the quickest way.
     @inlinable @inline(__always) public var isLong64: Bool { self[byte: 0xB4] == ExecutionMode.long64.rawValue }
     /// The current privilege level, 0...3.
-    @inlinable @inline(__always) public var cpl: UInt8 { get { self[byte: 0xB5] } nonmutating set { self[byte: 0xB5] = newValue } }
+    @inlinable @inline(__always) public var cpl: UInt8 {
+        get { self[byte: 0xB5] }
+        nonmutating set { self[byte: 0xB5] = newValue }
+    }
     /// Non-zero for one instruction after STI, MOV SS and POP SS, while interrupts (1), or interrupts and debug traps (2), wait.
-    @inlinable @inline(__always) public var interruptShadow: UInt8 { get { self[byte: 0xB6] } nonmutating set { self[byte: 0xB6] = newValue } }
+    @inlinable @inline(__always) public var interruptShadow: UInt8 {
+        get { self[byte: 0xB6] }
+        nonmutating set { self[byte: 0xB6] = newValue }
+    }
     @inlinable @inline(__always) public var activity: Activity {
         get { Activity(rawValue: self[byte: 0xB7]) ?? .active }
         nonmutating set { self[byte: 0xB7] = newValue.rawValue }
@@ -100,40 +134,110 @@ extension CPUState {
     @inlinable @inline(__always)
     public func effectiveBase(_ segment: Int) -> UInt64 { self[field: 0xC0 &+ segment &* 8] }
 
-    @inlinable @inline(__always) public var gdtBase: UInt64 { get { self[field: 0x180] } nonmutating set { self[field: 0x180] = newValue } }
-    @inlinable @inline(__always) public var idtBase: UInt64 { get { self[field: 0x188] } nonmutating set { self[field: 0x188] = newValue } }
-    @inlinable @inline(__always) public var gdtLimit: UInt32 { get { self[dword: 0x190] } nonmutating set { self[dword: 0x190] = newValue } }
-    @inlinable @inline(__always) public var idtLimit: UInt32 { get { self[dword: 0x194] } nonmutating set { self[dword: 0x194] = newValue } }
-    @inlinable @inline(__always) public var cr0: UInt64 { get { self[field: 0x1A0] } nonmutating set { self[field: 0x1A0] = newValue } }
-    @inlinable @inline(__always) public var cr2: UInt64 { get { self[field: 0x1A8] } nonmutating set { self[field: 0x1A8] = newValue } }
-    @inlinable @inline(__always) public var cr3: UInt64 { get { self[field: 0x1B0] } nonmutating set { self[field: 0x1B0] = newValue } }
-    @inlinable @inline(__always) public var cr4: UInt64 { get { self[field: 0x1B8] } nonmutating set { self[field: 0x1B8] = newValue } }
-    @inlinable @inline(__always) public var xcr0: UInt64 { get { self[field: 0x1C0] } nonmutating set { self[field: 0x1C0] = newValue } }
+    @inlinable @inline(__always) public var gdtBase: UInt64 {
+        get { self[field: 0x180] }
+        nonmutating set { self[field: 0x180] = newValue }
+    }
+    @inlinable @inline(__always) public var idtBase: UInt64 {
+        get { self[field: 0x188] }
+        nonmutating set { self[field: 0x188] = newValue }
+    }
+    @inlinable @inline(__always) public var gdtLimit: UInt32 {
+        get { self[dword: 0x190] }
+        nonmutating set { self[dword: 0x190] = newValue }
+    }
+    @inlinable @inline(__always) public var idtLimit: UInt32 {
+        get { self[dword: 0x194] }
+        nonmutating set { self[dword: 0x194] = newValue }
+    }
+    @inlinable @inline(__always) public var cr0: UInt64 {
+        get { self[field: 0x1A0] }
+        nonmutating set { self[field: 0x1A0] = newValue }
+    }
+    @inlinable @inline(__always) public var cr2: UInt64 {
+        get { self[field: 0x1A8] }
+        nonmutating set { self[field: 0x1A8] = newValue }
+    }
+    @inlinable @inline(__always) public var cr3: UInt64 {
+        get { self[field: 0x1B0] }
+        nonmutating set { self[field: 0x1B0] = newValue }
+    }
+    @inlinable @inline(__always) public var cr4: UInt64 {
+        get { self[field: 0x1B8] }
+        nonmutating set { self[field: 0x1B8] = newValue }
+    }
+    @inlinable @inline(__always) public var xcr0: UInt64 {
+        get { self[field: 0x1C0] }
+        nonmutating set { self[field: 0x1C0] = newValue }
+    }
 
     /// Debug register 0...7 (4 and 5 are unused: they are aliases of 6 and 7).
     @inlinable public func debugRegister(_ index: Int) -> UInt64 { self[field: 0x1C8 + index * 8] }
     @inlinable public func setDebugRegister(_ index: Int, _ value: UInt64) { self[field: 0x1C8 + index * 8] = value }
 
-    @inlinable @inline(__always) public var efer: UInt64 { get { self[field: 0x208] } nonmutating set { self[field: 0x208] = newValue } }
-    @inlinable @inline(__always) public var star: UInt64 { get { self[field: 0x210] } nonmutating set { self[field: 0x210] = newValue } }
-    @inlinable @inline(__always) public var lstar: UInt64 { get { self[field: 0x218] } nonmutating set { self[field: 0x218] = newValue } }
-    @inlinable @inline(__always) public var cstar: UInt64 { get { self[field: 0x220] } nonmutating set { self[field: 0x220] = newValue } }
-    @inlinable @inline(__always) public var fmask: UInt64 { get { self[field: 0x228] } nonmutating set { self[field: 0x228] = newValue } }
-    @inlinable @inline(__always) public var kernelGSBase: UInt64 { get { self[field: 0x230] } nonmutating set { self[field: 0x230] = newValue } }
-    @inlinable @inline(__always) public var sysenterCS: UInt64 { get { self[field: 0x238] } nonmutating set { self[field: 0x238] = newValue } }
-    @inlinable @inline(__always) public var sysenterESP: UInt64 { get { self[field: 0x240] } nonmutating set { self[field: 0x240] = newValue } }
-    @inlinable @inline(__always) public var sysenterEIP: UInt64 { get { self[field: 0x248] } nonmutating set { self[field: 0x248] = newValue } }
-    @inlinable @inline(__always) public var pat: UInt64 { get { self[field: 0x250] } nonmutating set { self[field: 0x250] = newValue } }
-    @inlinable @inline(__always) public var tscAux: UInt64 { get { self[field: 0x258] } nonmutating set { self[field: 0x258] = newValue } }
-    @inlinable @inline(__always) public var miscEnable: UInt64 { get { self[field: 0x260] } nonmutating set { self[field: 0x260] = newValue } }
+    @inlinable @inline(__always) public var efer: UInt64 {
+        get { self[field: 0x208] }
+        nonmutating set { self[field: 0x208] = newValue }
+    }
+    @inlinable @inline(__always) public var star: UInt64 {
+        get { self[field: 0x210] }
+        nonmutating set { self[field: 0x210] = newValue }
+    }
+    @inlinable @inline(__always) public var lstar: UInt64 {
+        get { self[field: 0x218] }
+        nonmutating set { self[field: 0x218] = newValue }
+    }
+    @inlinable @inline(__always) public var cstar: UInt64 {
+        get { self[field: 0x220] }
+        nonmutating set { self[field: 0x220] = newValue }
+    }
+    @inlinable @inline(__always) public var fmask: UInt64 {
+        get { self[field: 0x228] }
+        nonmutating set { self[field: 0x228] = newValue }
+    }
+    @inlinable @inline(__always) public var kernelGSBase: UInt64 {
+        get { self[field: 0x230] }
+        nonmutating set { self[field: 0x230] = newValue }
+    }
+    @inlinable @inline(__always) public var sysenterCS: UInt64 {
+        get { self[field: 0x238] }
+        nonmutating set { self[field: 0x238] = newValue }
+    }
+    @inlinable @inline(__always) public var sysenterESP: UInt64 {
+        get { self[field: 0x240] }
+        nonmutating set { self[field: 0x240] = newValue }
+    }
+    @inlinable @inline(__always) public var sysenterEIP: UInt64 {
+        get { self[field: 0x248] }
+        nonmutating set { self[field: 0x248] = newValue }
+    }
+    @inlinable @inline(__always) public var pat: UInt64 {
+        get { self[field: 0x250] }
+        nonmutating set { self[field: 0x250] = newValue }
+    }
+    @inlinable @inline(__always) public var tscAux: UInt64 {
+        get { self[field: 0x258] }
+        nonmutating set { self[field: 0x258] = newValue }
+    }
+    @inlinable @inline(__always) public var miscEnable: UInt64 {
+        get { self[field: 0x260] }
+        nonmutating set { self[field: 0x260] = newValue }
+    }
     /// What the guest's time-stamp counter adds to the machine's.
-    @inlinable @inline(__always) public var tscOffset: UInt64 { get { self[field: 0x268] } nonmutating set { self[field: 0x268] = newValue } }
-    @inlinable @inline(__always) public var tscAdjust: UInt64 { get { self[field: 0x270] } nonmutating set { self[field: 0x270] = newValue } }
+    @inlinable @inline(__always) public var tscOffset: UInt64 {
+        get { self[field: 0x268] }
+        nonmutating set { self[field: 0x268] = newValue }
+    }
+    @inlinable @inline(__always) public var tscAdjust: UInt64 {
+        get { self[field: 0x270] }
+        nonmutating set { self[field: 0x270] = newValue }
+    }
 
     /// The XSAVE area: x87 and SSE at 0, MXCSR at 24, XMM n at 160 + 16 n, header at 512, upper half of YMM n at 576 + 16 n.
     @inlinable @inline(__always) public var xsaveArea: UnsafeMutableRawPointer { unsafe raw + Self.xsaveOffset }
     @inlinable @inline(__always) public var mxcsr: UInt32 {
-        get { self[dword: Self.xsaveOffset + 24] } nonmutating set { self[dword: Self.xsaveOffset + 24] = newValue }
+        get { self[dword: Self.xsaveOffset + 24] }
+        nonmutating set { self[dword: Self.xsaveOffset + 24] = newValue }
     }
 }
 

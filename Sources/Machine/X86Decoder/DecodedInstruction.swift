@@ -70,8 +70,10 @@ public struct DecodedInstruction: Sendable, BitwiseCopyable {
     public var operation: Operation = .undefined
     /// The index of its row in ``OpcodeTable``.
     public var row: UInt16 = 0
-    /// In the SDM's order, destination first. Implicit operands are left out where the mnemonic implies them, as the SDM
-    /// leaves them out (`MUL r/m` has one); accumulators and CL that it writes down are ``Operand/Kind/general``.
+    /// In the SDM's order, destination first.
+    ///
+    /// Implicit operands are left out where the mnemonic implies them, as the SDM leaves them out (`MUL r/m` has one);
+    /// accumulators and CL that it writes down are ``Operand/Kind/general``.
     public var operands: (Operand, Operand, Operand, Operand) = (.none, .none, .none, .none)
     /// In bytes, 1...15.
     public var length: UInt8 = 0
@@ -93,14 +95,17 @@ public struct DecodedInstruction: Sendable, BitwiseCopyable {
     public var displacement: Int32 = 0
     /// The width in bytes of the operand that ModRM.rm names, memory or register; 0 where it has none (LEA, INVLPG, prefetches).
     public var memoryByteCount: UInt8 = 0
-    /// Not the decoder's: the interpreter keeps its quick handler here. The decoder leaves 0.
+    /// Not the decoder's: the interpreter keeps its quick handler here.
+    ///
+    /// The decoder leaves 0.
     public var handler: UInt8 = 0
     /// The last opcode byte.
     public var opcode: UInt8 = 0
     /// The ModRM byte, 0 where there is none.
     public var modRM: UInt8 = 0
-    /// The immediate, sign-extended to 64 bits where the instruction sign-extends it, else zero-extended. Of two immediates
-    /// (ENTER; EXTRQ) the first is in bits 15:0, the second in 23:16.
+    /// The immediate, sign-extended to 64 bits where the instruction sign-extends it, else zero-extended.
+    ///
+    /// Of two immediates (ENTER; EXTRQ) the first is in bits 15:0, the second in 23:16.
     public var immediate: UInt64 = 0
 
     @inlinable public init() {}

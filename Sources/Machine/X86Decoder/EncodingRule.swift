@@ -3,7 +3,6 @@
 /// The conditions are sets of values for each ``Dimension``; a dimension that a rule does not mention allows every value.
 struct EncodingRule: OptionSet, Sendable {
     let rawValue: UInt64
-    init(rawValue: UInt64) { self.rawValue = rawValue }
     private static func bit(_ position: UInt64) -> EncodingRule { EncodingRule(rawValue: 1 << position) }
 
     /// What the decoder may look at to choose a row; the raw value is also the order in which it looks.

@@ -188,7 +188,9 @@ struct DecoderPass {
 
         // The memory operand.
         if hasModRM, modRM < 0xC0, !shape.contains(.modIgnored) {
-            guard decodeMemory(modRM, addressSize, segment, row.traits.contains(.vsib), &instruction) else { return false }
+            guard decodeMemory(modRM, addressSize, segment, row.traits.contains(.vsib), &instruction) else {
+                return false
+            }
         }
 
         // The operands.
@@ -201,12 +203,27 @@ struct DecoderPass {
                 else { return false }
                 instruction.operands.1 = operand
                 if row.modes.2 != 0 {
-                    guard let operand = self.operand(row.modes.2, row.fixed.2, operandSize, rmByteCount, row, &instruction)
+                    guard
+                        let operand = self.operand(
+                            row.modes.2,
+                            row.fixed.2,
+                            operandSize,
+                            rmByteCount,
+                            row,
+                            &instruction
+                        )
                     else { return false }
                     instruction.operands.2 = operand
                     if row.modes.3 != 0 {
                         guard
-                            let operand = self.operand(row.modes.3, row.fixed.3, operandSize, rmByteCount, row, &instruction)
+                            let operand = self.operand(
+                                row.modes.3,
+                                row.fixed.3,
+                                operandSize,
+                                rmByteCount,
+                                row,
+                                &instruction
+                            )
                         else { return false }
                         instruction.operands.3 = operand
                     }
@@ -229,7 +246,8 @@ struct DecoderPass {
         if row.traits.contains(.checksNumbers) { checkNumbers(instruction) }
         if row.traits.contains(.vsib), hasEqualRegisters(instruction) { isInvalid = true }
         if repeats != 0, !row.traits.contains(.prefixIsOpcode) {
-            flags |= repeats == 2 ? InstructionPrefixes.repeatEqual.rawValue : InstructionPrefixes.repeatNotEqual.rawValue
+            flags |=
+                repeats == 2 ? InstructionPrefixes.repeatEqual.rawValue : InstructionPrefixes.repeatNotEqual.rawValue
         }
         if rex != 0, !isVEX {
             flags |= InstructionPrefixes.rex.rawValue
@@ -449,7 +467,8 @@ struct DecoderPass {
             guard position &+ count <= limit else { return nil }
             let value = readLittleEndian(count)
             instruction.immediate = UInt64(
-                bitPattern: count == 2 ? Int64(Int16(truncatingIfNeeded: value)) : Int64(Int32(truncatingIfNeeded: value))
+                bitPattern: count == 2
+                    ? Int64(Int16(truncatingIfNeeded: value)) : Int64(Int32(truncatingIfNeeded: value))
             )
             return Operand(.relative)
         case .offset:

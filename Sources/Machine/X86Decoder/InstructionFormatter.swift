@@ -75,8 +75,8 @@ public struct InstructionFormatter: Sendable {
     /// The width of a general register, in bytes: the destination's, or for a source named by ModRM.rm its own.
     private func width(_ operand: Operand, _ instruction: DecodedInstruction, _ row: OpcodeRow) -> Int {
         switch instruction.operation {
-        case .in where operand.number == 2, .out where operand.number == 2: return 2
-        case .ins where operand.number == 2, .outs where operand.number == 2: return 2
+        case .in, .out, .ins, .outs:
+            return operand.number == 2 ? 2 : Int(instruction.operandByteCount)
         case .shl, .shr, .sar, .rol, .ror, .rcl, .rcr, .shld, .shrd:
             let isCount =
                 instruction.operands.1 == operand && instruction.opcode >= 0xD2
@@ -87,7 +87,8 @@ public struct InstructionFormatter: Sendable {
             return Int(isSource ? instruction.memoryByteCount : instruction.operandByteCount)
         default:
             if instruction.operandByteCount > 8 {
-                return instruction.memoryByteCount > 8 || instruction.memoryByteCount == 0 ? 8 : Int(instruction.memoryByteCount)
+                return instruction.memoryByteCount > 8 || instruction.memoryByteCount == 0
+                    ? 8 : Int(instruction.memoryByteCount)
             }
             return Int(instruction.operandByteCount)
         }

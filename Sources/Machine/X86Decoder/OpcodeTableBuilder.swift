@@ -85,7 +85,7 @@ struct OpcodeTableBuilder {
         usesModRM.append(
             operands.contains { $0.usesModRM } || rule.constrains(.mod) || rule.constrains(.reg) || rule.constrains(.rm)
         )
-immediates.append(OpcodeShape.immediate(operands))
+        immediates.append(OpcodeShape.immediate(operands))
         slots[Int(map.rawValue) << 8 | Int(opcode)].append(UInt16(decodeRows.count))
         decodeRows.append(entry)
         rules.append(rule)
@@ -208,7 +208,9 @@ immediates.append(OpcodeShape.immediate(operands))
     private mutating func build(_ candidates: [UInt16], _ dimensions: ArraySlice<EncodingRule.Dimension>) -> UInt16 {
         guard let dimension = dimensions.first, !candidates.isEmpty else { return candidates.last ?? 0 }
         let rest = dimensions.dropFirst()
-        guard candidates.contains(where: { rules[Int($0)].constrains(dimension) }) else { return build(candidates, rest) }
+        guard candidates.contains(where: { rules[Int($0)].constrains(dimension) }) else {
+            return build(candidates, rest)
+        }
         let values = (0..<dimension.bits.count).map { value in
             let chosen = candidates.filter { rules[Int($0)].allowed(dimension) >> UInt64(value) & 1 != 0 }
             return build(chosen, rest)
@@ -246,7 +248,8 @@ struct OpcodeShape: OptionSet {
     static func undefined(_ map: OpcodeMapID, _ opcode: Int) -> OpcodeShape {
         switch (map, opcode) {
         case (.oneByte, _): []
-        case (.map0F, 0x04), (.map0F, 0x0A), (.map0F, 0x0C), (.map0F, 0x0E...0x0F), (.map0F, 0x24...0x27), (.map0F, 0x36),
+        case (.map0F, 0x04), (.map0F, 0x0A), (.map0F, 0x0C), (.map0F, 0x0E...0x0F), (.map0F, 0x24...0x27),
+            (.map0F, 0x36),
             (.vex0F, 0x04), (.vex0F, 0x0A), (.vex0F, 0x0C), (.vex0F, 0x0E...0x0F), (.vex0F, 0x24...0x27),
             (.vex0F, 0x30...0x3F):
             []

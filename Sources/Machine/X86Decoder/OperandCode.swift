@@ -89,7 +89,9 @@ enum WidthCode: UInt8, CaseIterable {
     /// 64 or 256 bits, by VEX.L (VMOVDDUP).
     case dup
 
-    /// In bytes. `operandSize` is 2, 4 or 8.
+    /// In bytes.
+    ///
+    /// `operandSize` is 2, 4 or 8.
     func byteCount(operandSize: Int, isWide: Bool, isLong: Bool) -> UInt8 {
         switch self {
         case .none: 0
@@ -137,8 +139,9 @@ struct OperandCode {
 ///
 /// A leading `=` says that the operand is written, `+` that it is read and written, nothing that it is read.
 enum OperandLetters {
-    /// Parses `letters`, operands separated by commas. A code that is not known is an operand without mode; the tests
-    /// check that no row has one.
+    /// Parses `letters`, operands separated by commas.
+    ///
+    /// A code that is not known is an operand without mode; the tests check that no row has one.
     static func parse(_ letters: StaticString) -> [OperandCode] {
         var codes: [OperandCode] = []
         var key: UInt64 = 0
@@ -192,7 +195,8 @@ enum OperandLetters {
             define(name, OperandCode(mode: .fixed, width: width, fixed: Operand(kind, number)))
         }
         let widths: [(String, WidthCode)] = [
-            ("b", .b), ("w", .w), ("d", .d), ("q", .q), ("t", .t), ("o", .o), ("qq", .qq), ("v", .v), ("z", .z), ("y", .y),
+            ("b", .b), ("w", .w), ("d", .d), ("q", .q), ("t", .t), ("o", .o), ("qq", .qq), ("v", .v), ("z", .z),
+            ("y", .y),
             ("x", .x), ("h", .h), ("f", .f), ("e", .e), ("p", .p), ("s", .s), ("a", .a), ("m", .m), ("env", .env),
             ("state", .state), ("dup", .dup), ("", .none),
         ]

@@ -21,7 +21,8 @@ extension Core {
     @inline(never)
     private func narrowOffset(_ i: Instruction) -> UInt64 {
         let s = state
-        let mask: UInt64 = i.pointee.addressByteCount > 4 ? .max : i.pointee.addressByteCount == 4 ? 0xFFFF_FFFF : 0xFFFF
+        let mask: UInt64 =
+            i.pointee.addressByteCount > 4 ? .max : i.pointee.addressByteCount == 4 ? 0xFFFF_FFFF : 0xFFFF
         if i.pointee.base == Core.absoluteBase { return i.pointee.immediate & mask }
         let index = s[Int(i.pointee.index)] &<< UInt64(i.pointee.scale)
         return (s[Int(i.pointee.base)] &+ index &+ UInt64(bitPattern: Int64(i.pointee.displacement))) & mask

@@ -45,7 +45,12 @@ extension Core {
         while count < CodeCache.longestBlock {
             let instruction = block.first + count
             instruction.initialize(to: DecodedInstruction())
-            let status = InstructionDecoder.decode(bytes + length, count: available &- length, size: size, into: &instruction.pointee)
+            let status = InstructionDecoder.decode(
+                bytes + length,
+                count: available &- length,
+                size: size,
+                into: &instruction.pointee
+            )
             guard status == .complete else {
                 if count > 0 { break }
                 return try buildStraddlingBlock(linear, block)
@@ -53,7 +58,9 @@ extension Core {
             prepare(instruction, bytes: bytes + length)
             count &+= 1
             length &+= Int(instruction.pointee.length)
-            if OpcodeTable.row(instruction.pointee.row).endsBlock || instruction.pointee.operation == .undefined { break }
+            if OpcodeTable.row(instruction.pointee.row).endsBlock || instruction.pointee.operation == .undefined {
+                break
+            }
         }
         block.count = count
         block.codeByteCount = length

@@ -92,7 +92,9 @@ final class CodeCache {
 
     /// The key of code at `host`, which lies in guest memory, decoded for `mode`.
     @inline(__always)
-    func key(_ host: UInt, _ mode: ExecutionMode) -> UInt64 { UInt64(host &- hostBase) | UInt64(mode.codeByteCount) << 56 }
+    func key(_ host: UInt, _ mode: ExecutionMode) -> UInt64 {
+        UInt64(host &- hostBase) | UInt64(mode.codeByteCount) << 56
+    }
 
     @inline(__always)
     func block(_ key: UInt64) -> Block? {
@@ -129,7 +131,11 @@ final class CodeCache {
         slot(key).storeBytes(of: UInt(bitPattern: block.raw), as: UInt.self)
         let offset = Int(UInt(bitPattern: host) & 0xFFF)
         let mask = grainMask(offset, block.codeByteCount)
-        grains.base.storeBytes(of: grains.base.load(fromByteOffset: page * 8, as: UInt64.self) | mask, toByteOffset: page * 8, as: UInt64.self)
+        grains.base.storeBytes(
+            of: grains.base.load(fromByteOffset: page * 8, as: UInt64.self) | mask,
+            toByteOffset: page * 8,
+            as: UInt64.self
+        )
         guard memory.pageMarks.load(fromByteOffset: page, as: UInt8.self) == 0 else { return false }
         memory.pageMarks.storeBytes(of: 1, toByteOffset: page, as: UInt8.self)
         return true
@@ -146,7 +152,9 @@ final class CodeCache {
     /// - Returns: Whether anything was thrown away; a running block may be among it.
     func invalidate(_ host: UnsafeRawPointer, offset: Int, byteCount: Int) -> Bool {
         let page = pageIndex(host)
-        guard grains.base.load(fromByteOffset: page * 8, as: UInt64.self) & grainMask(offset, byteCount) != 0 else { return false }
+        guard grains.base.load(fromByteOffset: page * 8, as: UInt64.self) & grainMask(offset, byteCount) != 0 else {
+            return false
+        }
         var address = pageBlocks.base.load(fromByteOffset: page * 8, as: UInt.self)
         while let raw = UnsafeMutableRawPointer(bitPattern: address) {
             let block = Block(raw: raw)
@@ -170,7 +178,9 @@ final class CodeCache {
         return region.base.rawValue &+ UInt64(offset &- region.fileOffset)
     }
 
-    /// Throws away every block. Pages stay marked, which costs a slow write and nothing else.
+    /// Throws away every block.
+    ///
+    /// Pages stay marked, which costs a slow write and nothing else.
     func reset() {
         used = 0
         resets &+= 1

@@ -6,8 +6,10 @@ import X86Decoder
 /// A pointer to one decoded instruction in a block.
 typealias Instruction = UnsafeMutablePointer<DecodedInstruction>
 
-/// The interpreter's hot state, behind one stable pointer: the guest's ``CPUState`` first, then what the interpreter keeps
-/// beside it. Every handler is a method of this trivial value, so that a call passes one register.
+/// The interpreter's hot state, behind one stable pointer: the guest's ``CPUState`` first, then what the interpreter
+/// keeps beside it.
+///
+/// Every handler is a method of this trivial value, so that a call passes one register.
 ///
 /// While a handler runs, RIP (``CPUState/rip``) is already that of the next instruction. A handler that throws has changed
 /// nothing that the guest can see, but for what its instruction documents (string instructions keep finished iterations);

@@ -1,8 +1,8 @@
 internal import CLinux
 public import Engine
 public import GuestMemory
-public import SystemCalls
 import Synchronization
+public import SystemCalls
 public import X86
 import X86Decoder
 
@@ -58,7 +58,11 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             cpuCount: cpuCount,
             trace: trace
         )
-        block.base.storeBytes(of: Unmanaged.passUnretained(services), toByteOffset: Layout.services, as: Unmanaged<Services>.self)
+        block.base.storeBytes(
+            of: Unmanaged.passUnretained(services),
+            toByteOffset: Layout.services,
+            as: Unmanaged<Services>.self
+        )
         codeCache.cache.cores.append(core)
         core.resetRegisters()
         core.state.activity = identifier == 0 ? .active : .waitForStartUp
@@ -127,6 +131,8 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
     public func run() throws(VirtualCPUError) -> VMExit {
         let s = core.state
         let end = s.instructionCount &+ sliceInstructionCount
+        // Code that only faults executes nothing: each exception uses up the slice as an instruction does.
+        let exceptions = services.counters.exceptions
         while true {
             if let write = services.takePosted() { return write }
             if s[dword: CPUState.pendingEventsOffset] != 0, let exit = takeEvents() { return exit }
@@ -135,7 +141,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             case .halted, .waitForStartUp: return .halted
             case .shutdown: return .shutdown
             }
-            if s.instructionCount >= end { return .interrupted }
+            if s.instructionCount &+ (services.counters.exceptions &- exceptions) >= end { return .interrupted }
             core.runBlocks(until: end)
             if let read = services.takeNeededRead() { return read }
         }
@@ -164,7 +170,9 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             return nil
         }
         // Nothing else reaches a vCPU that waits for INIT or a start-up.
-        guard s.activity == .active || s.activity == .halted, s.interruptShadow == 0, !services.hasAnswers else { return nil }
+        guard s.activity == .active || s.activity == .halted, s.interruptShadow == 0, !services.hasAnswers else {
+            return nil
+        }
         if events & Pending.nonMaskable != 0, !core.nonMaskableBlocked {
             clinux_atomic_and(pending, ~Pending.nonMaskable)
             s.activity = .active
@@ -195,8 +203,10 @@ public final class InterpreterCodeCache: @unchecked Sendable {
         stubs = try VectorStubs()
     }
 
-    /// Throws away what was decoded from `byteCount` bytes at `host`, which lie in one page of guest memory, after they were
-    /// changed from outside. Only between runs.
+    /// Throws away what was decoded from `byteCount` bytes at `host`, which lie in one page of guest memory, after they
+    /// were changed from outside.
+    ///
+    /// Only between runs.
     package func codeChanged(at host: UnsafeRawPointer, byteCount: Int) {
         _ = cache.invalidate(host, offset: Int(UInt(bitPattern: host) & 0xFFF), byteCount: byteCount)
     }

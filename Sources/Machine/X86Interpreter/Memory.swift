@@ -7,7 +7,10 @@ import X86
 extension Core {
     /// The integer at `linear`, with the rights of the current privilege.
     @inline(__always)
-    func load<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type, _ linear: UInt64) throws(Fault) -> T {
+    func load<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ type: T.Type,
+        _ linear: UInt64
+    ) throws(Fault) -> T {
         let entry = tlbEntry(linear)
         // The page of the last byte: where the access crosses pages it differs from any tag this slot can hold.
         let page = (linear &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xFFF
@@ -62,7 +65,9 @@ extension Core {
     func hostWritePointer(_ linear: UInt64) -> UnsafeMutableRawPointer? {
         let entry = tlbEntry(linear)
         guard entry.load(fromByteOffset: TLB.writeTag, as: UInt64.self) == linear & ~0xFFF else { return nil }
-        return UnsafeMutableRawPointer(bitPattern: UInt(linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self)))
+        return UnsafeMutableRawPointer(
+            bitPattern: UInt(linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self))
+        )
     }
 
     /// Copies `count` bytes (at most 4096) at `linear` to `target`.
@@ -74,7 +79,9 @@ extension Core {
         while done < count {
             let step = min(count &- done, 8)
             let value = try loadSlow(linear &+ UInt64(done), step, rules: ruleTable, forWriting: false)
-            withUnsafeBytes(of: value) { (target + done).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: step) }
+            withUnsafeBytes(of: value) {
+                (target + done).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: step)
+            }
             done &+= step
         }
     }
@@ -89,18 +96,26 @@ extension Core {
         while done < count {
             let step = min(count &- done, 8)
             var value: UInt64 = 0
-            withUnsafeMutableBytes(of: &value) { $0.copyMemory(from: UnsafeRawBufferPointer(start: source + done, count: step)) }
+            withUnsafeMutableBytes(of: &value) {
+                $0.copyMemory(from: UnsafeRawBufferPointer(start: source + done, count: step))
+            }
             try storeSlow(linear &+ UInt64(done), value, step, rules: ruleTable)
             done &+= step
         }
     }
 
     /// The integer at `linear`, as the CPU itself reads descriptor tables and task-state segments.
-    func loadSystem<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type, _ linear: UInt64) throws(Fault) -> T {
+    func loadSystem<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ type: T.Type,
+        _ linear: UInt64
+    ) throws(Fault) -> T {
         T(truncatingIfNeeded: try loadSlow(linear, MemoryLayout<T>.size, rules: implicitTable, forWriting: false))
     }
 
-    func storeSystem<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ value: T, _ linear: UInt64) throws(Fault) {
+    func storeSystem<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ value: T,
+        _ linear: UInt64
+    ) throws(Fault) {
         try storeSlow(linear, UInt64(truncatingIfNeeded: value), MemoryLayout<T>.size, rules: implicitTable)
     }
 

@@ -45,7 +45,13 @@ extension Core {
     /// The page at physical address `physical`, in RAM or not.
     func page(_ physical: UInt64, isGlobal: Bool, isLarge: Bool) -> PageWalk {
         // The A20 gate is always open: no guest of ours needs the wrap at 1 MiB.
-        var walk = PageWalk(physical: physical, host: nil, isReadOnlyRegion: false, isGlobal: isGlobal, isLarge: isLarge)
+        var walk = PageWalk(
+            physical: physical,
+            host: nil,
+            isReadOnlyRegion: false,
+            isGlobal: isGlobal,
+            isLarge: isLarge
+        )
         if let region = services.memory.region(holding: GuestAddress(physical)) {
             walk.host = services.memory.hostBase + region.fileOffset + Int((physical & ~0xFFF) &- region.base.rawValue)
             walk.isReadOnlyRegion = region.isReadOnly
@@ -54,7 +60,13 @@ extension Core {
     }
 
     private func walkLong(_ linear: UInt64, _ access: MemoryAccess, _ rules: Int) throws(Fault) -> PageWalk {
-        let upper = try entry64((state.cr3 & 0xF_FFFF_FFFF_F000) &+ (linear >> 39 & 511) &* 8, linear, access, rules, level: 4)
+        let upper = try entry64(
+            (state.cr3 & 0xF_FFFF_FFFF_F000) &+ (linear >> 39 & 511) &* 8,
+            linear,
+            access,
+            rules,
+            level: 4
+        )
         var rights = Rights(upper.value)
         let pointers = try entry64(upper.next &+ (linear >> 30 & 511) &* 8, linear, access, rules, level: 3)
         rights.narrow(pointers.value)
@@ -96,7 +108,9 @@ extension Core {
         var entry = Entry(address: directoryAddress, value: directory, isWide: false)
         if directory & PageBits.large != 0, state.cr4 & CR4.pse != 0 {
             // PSE-36: bits 20:13 are physical bits 39:32; bit 21 is reserved.
-            guard directory & 1 << 21 == 0 else { throw pageFault(linear, access, rules, PageBits.faultPresent | PageBits.faultReserved) }
+            guard directory & 1 << 21 == 0 else {
+                throw pageFault(linear, access, rules, PageBits.faultPresent | PageBits.faultReserved)
+            }
             entry.value = directory & 0xFFC0_1FFF | (directory >> 13 & 0xFF) << 32
             return try finish(entry, rights, linear, offsetBits: 22, access, rules)
         }
@@ -106,7 +120,13 @@ extension Core {
         guard value & PageBits.present != 0 else { throw pageFault(linear, access, rules, 0) }
         rights.narrow(value)
         return try finish(
-            Entry(address: tableAddress, value: value, isWide: false), rights, linear, offsetBits: 12, access, rules)
+            Entry(address: tableAddress, value: value, isWide: false),
+            rights,
+            linear,
+            offsetBits: 12,
+            access,
+            rules
+        )
     }
 
     /// An entry as read, where it was read from, and its size.
@@ -144,6 +164,8 @@ extension Core {
         guard entry.value & PageBits.present != 0 else { throw pageFault(linear, access, rules, 0) }
         var reserved: UInt64 = 0xF_FFFF_FFFF_F000 & ~((1 << Core.physicalAddressBits) &- 1)
         if state.efer & EFER.noExecuteEnable == 0 { reserved |= PageBits.noExecute }
+        // Without long mode bits 62:52 are reserved as well (SDM 3A tables 4-9 to 4-11); with it they are software's.
+        if state.efer & EFER.longModeActive == 0 { reserved |= 0x7FF0_0000_0000_0000 }
         let isLarge = entry.value & PageBits.large != 0 && level > 1
         switch level {
         case 4: reserved |= PageBits.large
@@ -208,7 +230,9 @@ extension Core {
         var code = bits
         if access == .write { code |= PageBits.faultWrite }
         if rules == TLB.user { code |= PageBits.faultUser }
-        if access == .fetch, state.efer & EFER.noExecuteEnable != 0 || state.cr4 & CR4.smep != 0 { code |= PageBits.faultFetch }
+        if access == .fetch, state.efer & EFER.noExecuteEnable != 0 || state.cr4 & CR4.smep != 0 {
+            code |= PageBits.faultFetch
+        }
         return .pageFault(linear, code: code)
     }
 }

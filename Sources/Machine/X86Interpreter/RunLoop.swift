@@ -8,7 +8,9 @@ extension Core {
         let s = state
         // With interrupts off a pending interrupt must not stop the loop; whatever changes that leaves the block.
         var wanted = UInt32.max
-        if s.systemFlags & RFlags.interruptEnable == 0 || s.interruptShadow != 0 { wanted &= ~Interpreter.Pending.interrupt }
+        if s.systemFlags & RFlags.interruptEnable == 0 || s.interruptShadow != 0 {
+            wanted &= ~Interpreter.Pending.interrupt
+        }
         if nonMaskableBlocked { wanted &= ~Interpreter.Pending.nonMaskable }
         let isTracingBlocks = services.traced.contains(.blocks)
         let stepping =
@@ -41,8 +43,11 @@ extension Core {
             let block = try block(at: s.rip)
             s.interruptShadow = 0
             if resumes { s.systemFlags &= ~RFlags.rf }
-            let before = s.instructionCount
+            let (start, before) = (s.rip, s.instructionCount)
+            let isRepeated = !block.first.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
             _ = runBlock(block, count: 1)
+            // A repeated instruction with iterations left is still the one that resumes (SDM 3B §17.3.1.1).
+            if resumes, isRepeated, s.rip == start { s.systemFlags |= RFlags.rf }
             // Not finished: it faulted, or waits for a device.
             guard s.instructionCount != before else {
                 if services.neededRead != nil {
@@ -86,7 +91,8 @@ extension Core {
     func fail(_ i: Instruction, at rip: UInt64, _ fault: Fault) {
         state.rip = rip
         var fault = fault
-        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.isLong64 {
+        if fault.vector == ExceptionVector.generalProtection, fault.address != 0, i.pointee.segment == 2, state.isLong64
+        {
             fault = .stack()
         }
         raise(fault)

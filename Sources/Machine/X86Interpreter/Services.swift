@@ -3,7 +3,9 @@ import GuestMemory
 import X86
 import X86Decoder
 
-/// What the interpreter needs beside its hot state. Touched only by the vCPU's thread, but for what says otherwise.
+/// What the interpreter needs beside its hot state.
+///
+/// Touched only by the vCPU's thread, but for what says otherwise.
 final class Services {
     let memory: GuestMemory
     let controller: any InterruptController
@@ -69,7 +71,8 @@ final class Services {
         }
         var value: UInt64 = 0
         for index in 0..<byteCount {
-            value |= try answer(.memoryRead(GuestAddress(physical &+ UInt64(index)), width: .byte)) << UInt64(index &* 8)
+            value |=
+                try answer(.memoryRead(GuestAddress(physical &+ UInt64(index)), width: .byte)) << UInt64(index &* 8)
         }
         return value
     }

@@ -5,8 +5,9 @@ import X86
 extension Core {
     /// Reads 1...8 bytes at `linear`, little-endian, by the rules of TLB table `rules`.
     ///
-    /// - Parameter forWriting: The access is the first half of a read-modify-write: it needs the right to write.
-    /// - Throws: the fault of the access, or ``Fault/exit`` where a device has to be read first.
+    /// `forWriting`: The access is the first half of a read-modify-write: it needs the right to write.
+    ///
+    /// Throws the fault of the access, or ``Fault/exit`` where a device has to be read first.
     @inline(never)
     func loadSlow(_ linear: UInt64, _ byteCount: Int, rules: Int, forWriting: Bool) throws(Fault) -> UInt64 {
         try checkAlignment(linear, byteCount, rules)
@@ -24,7 +25,9 @@ extension Core {
             let high = try loadWithinPage(next, byteCount &- first, access, rules)
             value = low | high << UInt64(first &* 8)
         }
-        if state.debugRegister(7) & 0xFF != 0 { dataBreakpoint(linear: linear, byteCount: byteCount, write: forWriting) }
+        if state.debugRegister(7) & 0xFF != 0 {
+            dataBreakpoint(linear: linear, byteCount: byteCount, write: forWriting)
+        }
         return value
     }
 
@@ -62,10 +65,17 @@ extension Core {
         return walk
     }
 
-    /// The fetch side: where the code at `linear` lies. Fills the TLB.
+    /// The fetch side: where the code at `linear` lies.
+    ///
+    /// Fills the TLB.
     func translateFetch(_ linear: UInt64) throws(Fault) -> PageWalk { try translate(linear, .fetch, ruleTable) }
 
-    private func loadWithinPage(_ linear: UInt64, _ byteCount: Int, _ access: MemoryAccess, _ rules: Int) throws(Fault) -> UInt64 {
+    private func loadWithinPage(
+        _ linear: UInt64,
+        _ byteCount: Int,
+        _ access: MemoryAccess,
+        _ rules: Int
+    ) throws(Fault) -> UInt64 {
         let walk = try translate(linear, access, rules)
         guard let host = walk.host else { return try services.deviceRead(walk.physical, byteCount) }
         let source = host + Int(walk.physical & 0xFFF)
@@ -76,7 +86,9 @@ extension Core {
         case 8: return source.loadUnaligned(as: UInt64.self)
         default:
             var value: UInt64 = 0
-            for index in 0..<byteCount { value |= UInt64(source.load(fromByteOffset: index, as: UInt8.self)) << UInt64(index &* 8) }
+            for index in 0..<byteCount {
+                value |= UInt64(source.load(fromByteOffset: index, as: UInt8.self)) << UInt64(index &* 8)
+            }
             return value
         }
     }
@@ -96,7 +108,11 @@ extension Core {
         case 8: target.storeBytes(of: value, as: UInt64.self)
         default:
             for index in 0..<byteCount {
-                target.storeBytes(of: UInt8(truncatingIfNeeded: value >> UInt64(index &* 8)), toByteOffset: index, as: UInt8.self)
+                target.storeBytes(
+                    of: UInt8(truncatingIfNeeded: value >> UInt64(index &* 8)),
+                    toByteOffset: index,
+                    as: UInt8.self
+                )
             }
         }
         if services.codeCache.mark(of: host) != 0 { noteCodeWrite(host, Int(walk.physical & 0xFFF), byteCount) }
@@ -110,7 +126,9 @@ extension Core {
     private func checkAlignment(_ linear: UInt64, _ byteCount: Int, _ rules: Int) throws(Fault) {
         guard linear & UInt64(byteCount &- 1) != 0, rules == TLB.user else { return }
         let s = state
-        guard s.systemFlags & RFlags.ac != 0, s.cr0 & CR0.alignmentMask != 0, byteCount.nonzeroBitCount == 1 else { return }
+        guard s.systemFlags & RFlags.ac != 0, s.cr0 & CR0.alignmentMask != 0, byteCount.nonzeroBitCount == 1 else {
+            return
+        }
         throw .exception(ExceptionVector.alignmentCheck, code: 0)
     }
 }
@@ -122,8 +140,12 @@ extension Core {
     }
 
     func loadPhysical8(_ address: UInt64) -> UInt8 { physicalPointer(address, 1)?.load(as: UInt8.self) ?? .max }
-    func loadPhysical32(_ address: UInt64) -> UInt32 { physicalPointer(address, 4)?.loadUnaligned(as: UInt32.self) ?? .max }
-    func loadPhysical64(_ address: UInt64) -> UInt64 { physicalPointer(address, 8)?.loadUnaligned(as: UInt64.self) ?? .max }
+    func loadPhysical32(_ address: UInt64) -> UInt32 {
+        physicalPointer(address, 4)?.loadUnaligned(as: UInt32.self) ?? .max
+    }
+    func loadPhysical64(_ address: UInt64) -> UInt64 {
+        physicalPointer(address, 8)?.loadUnaligned(as: UInt64.self) ?? .max
+    }
 
     func storePhysical8(_ address: UInt64, _ value: UInt8) { storePhysical(address, UInt64(value), 1) }
     func storePhysical32(_ address: UInt64, _ value: UInt32) { storePhysical(address, UInt64(value), 4) }

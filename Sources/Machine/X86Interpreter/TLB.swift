@@ -41,11 +41,15 @@ extension Core {
     /// The table for accesses that the CPU itself makes, such as to descriptor tables.
     var implicitTable: Int { TLB.supervisor }
 
-    /// Selects the table for the current CPL, AC, alignment checking and data breakpoints. To be called after any changed.
+    /// Selects the table for the current CPL, AC, alignment checking and data breakpoints.
+    ///
+    /// To be called after any changed.
     func selectTLB() {
         let s = state
         let index: Int
-        if s.debugRegister(7) & 0xFF != 0 || s.cpl == 3 && s.systemFlags & RFlags.ac != 0 && s.cr0 & CR0.alignmentMask != 0 {
+        if s.debugRegister(7) & 0xFF != 0
+            || s.cpl == 3 && s.systemFlags & RFlags.ac != 0 && s.cr0 & CR0.alignmentMask != 0
+        {
             index = TLB.checked
         } else if s.cpl == 3 {
             index = TLB.user
@@ -63,7 +67,11 @@ extension Core {
 
     /// Forgets every translation, global ones too.
     func flushTLB() {
-        (raw + Layout.tlbTables).initializeMemory(as: UInt8.self, repeating: 0xFF, count: TLB.tableCount * TLB.tableByteCount)
+        (raw + Layout.tlbTables).initializeMemory(
+            as: UInt8.self,
+            repeating: 0xFF,
+            count: TLB.tableCount * TLB.tableByteCount
+        )
         services.globalPages.removeAll()
         services.counters.tlbFlushes &+= 1
         leaveBlock()
@@ -89,7 +97,8 @@ extension Core {
         let page = linear & ~0xFFF
         for index in 0..<TLB.tableCount {
             let entry = table(index) + Int(linear >> 12 & UInt64(TLB.entryCount - 1)) &* TLB.entryByteCount
-            for tag in [TLB.readTag, TLB.writeTag, TLB.fetchTag] where entry.load(fromByteOffset: tag, as: UInt64.self) == page {
+            for tag in [TLB.readTag, TLB.writeTag, TLB.fetchTag]
+            where entry.load(fromByteOffset: tag, as: UInt64.self) == page {
                 entry.storeBytes(of: TLB.absent, toByteOffset: tag, as: UInt64.self)
             }
         }
@@ -120,7 +129,9 @@ extension Core {
                 let page = entry.load(fromByteOffset: TLB.writeTag, as: UInt64.self)
                 guard page != TLB.absent else { continue }
                 let host = page &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self)
-                if UInt(host) == hostPage { entry.storeBytes(of: TLB.absent, toByteOffset: TLB.writeTag, as: UInt64.self) }
+                if UInt(host) == hostPage {
+                    entry.storeBytes(of: TLB.absent, toByteOffset: TLB.writeTag, as: UInt64.self)
+                }
             }
         }
     }
@@ -140,7 +151,9 @@ extension Core {
         let mayFetch = entry.load(fromByteOffset: TLB.fetchTag, as: UInt64.self)
         // The slot may have held another page with the same addend.
         if mayRead != page { entry.storeBytes(of: TLB.absent, toByteOffset: TLB.writeTag, as: UInt64.self) }
-        if mayRead != page && mayRead != TLB.absent { entry.storeBytes(of: TLB.absent, toByteOffset: TLB.readTag, as: UInt64.self) }
+        if mayRead != page && mayRead != TLB.absent {
+            entry.storeBytes(of: TLB.absent, toByteOffset: TLB.readTag, as: UInt64.self)
+        }
         if mayFetch != page && mayFetch != TLB.absent {
             entry.storeBytes(of: TLB.absent, toByteOffset: TLB.fetchTag, as: UInt64.self)
         }

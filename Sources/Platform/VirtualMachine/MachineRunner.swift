@@ -57,7 +57,9 @@ final class MachineRunner {
         }
     }
 
-    /// Nobody has anything to do. An event that comes after the loop asked has notified `control`, so it is not slept through.
+    /// Nobody has anything to do.
+    ///
+    /// An event that comes after the loop asked has notified `control`, so it is not slept through.
     private func idle() {
         counts.sleeps += 1
         if case .counted(let clock) = time, clock.skipToNextTimer() { return }

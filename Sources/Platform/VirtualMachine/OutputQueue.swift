@@ -16,7 +16,7 @@ final class OutputQueue: @unchecked Sendable {
     /// Bytes that the descriptor does not take at once are lost: nobody may be there to read them.
     private let dropsWhenFull: Bool
 
-    /// - Parameter descriptor: Stays the caller's; a negative one loses what is written.
+    /// `descriptor`: Stays the caller's; a negative one loses what is written.
     init(descriptor: CInt, dropsWhenFull: Bool = false) {
         self.descriptor = descriptor
         self.dropsWhenFull = dropsWhenFull

@@ -102,7 +102,13 @@ final class PCMachine {
             serial: serial
         )
         legacy = LegacyDeviceSet(parts, pair: pair, ioAPIC: ioAPIC)
-        pci = try PCIDeviceSet(parts, messages: fabric, ports: ports, memoryBus: memoryBus, powerManagement: legacy.powerManagement)
+        pci = try PCIDeviceSet(
+            parts,
+            messages: fabric,
+            ports: ports,
+            memoryBus: memoryBus,
+            powerManagement: legacy.powerManagement
+        )
         do throws(BusError) {
             try legacy.map(on: ports, memory: memoryBus)
             try ports.map(

@@ -13,7 +13,9 @@ final class PowerManagementPorts: Sendable {
         self.ports = ports
     }
 
-    /// Maps the blocks from `base` on, in place of where they were; nil takes them away. A block whose ports are taken stays unmapped.
+    /// Maps the blocks from `base` on, in place of where they were; nil takes them away.
+    ///
+    /// A block whose ports are taken stays unmapped.
     func place(at base: UInt16?) {
         typealias Place = PCAddresses
         for mapping in mapped.withLock({ old in
@@ -28,7 +30,9 @@ final class PowerManagementPorts: Sendable {
             (device.generalPurposeBlock, Place.generalPurposeOffset, ACPIPowerManagement.generalPurposeByteCount),
         ]
         for (block, offset, byteCount) in blocks {
-            guard let mapping = try? ports.map(block, base: UInt64(base &+ offset), byteCount: byteCount) else { continue }
+            guard let mapping = try? ports.map(block, base: UInt64(base &+ offset), byteCount: byteCount) else {
+                continue
+            }
             mapped.withLock { $0.append(mapping) }
         }
     }

@@ -4,7 +4,9 @@ internal import Synchronization
 internal import SystemCalls
 internal import VirtioConsole
 
-/// The host's end of a serial port. It outlives resets of the machine: ``connect(_:)`` names the port that gets the input.
+/// The host's end of a serial port.
+///
+/// It outlives resets of the machine: ``connect(_:)`` names the port that gets the input.
 public final class SerialBackend: SerialOutput {
     /// Looks at input on its way to the guest and gives what is left of it.
     public typealias InputFilter = @Sendable ([UInt8]) -> [UInt8]
@@ -17,7 +19,7 @@ public final class SerialBackend: SerialOutput {
 
     /// Opens what `port` names and starts reading from it.
     ///
-    /// - Parameter filter: Called on the reading thread with everything typed on standard input.
+    /// `filter`: Called on the reading thread with everything typed on standard input.
     public init(_ port: SerialPort, filter: InputFilter? = nil) throws(MachineError) {
         self.filter = filter
         let input: CInt

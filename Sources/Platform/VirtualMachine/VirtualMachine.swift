@@ -17,7 +17,7 @@ public final class VirtualMachine {
 
     /// Makes the machine ready to run: files are checked and loaded.
     ///
-    /// - Parameter serial: What the guest's first serial port talks to.
+    /// `serial`: What the guest's first serial port talks to.
     public convenience init(
         _ configuration: MachineConfiguration,
         serial: SerialBackend,

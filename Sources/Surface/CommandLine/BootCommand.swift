@@ -138,11 +138,15 @@ public struct BootCommand: ParsableCommand {
     public func validate() throws {
         if cpu == "help" { return }
         if let refusal = engine.refusal { throw ValidationError(refusal) }
-        if kernel == nil, firmware == nil { throw ValidationError("what to start is missing: give --kernel or --firmware") }
+        if kernel == nil, firmware == nil {
+            throw ValidationError("what to start is missing: give --kernel or --firmware")
+        }
         if firmware != nil, kernel != nil || initrd != nil || !append.isEmpty || busybox != nil {
             throw ValidationError("--firmware starts the disks: it goes with neither --kernel nor what belongs to it")
         }
-        if busybox != nil, initrd != nil { throw ValidationError("--busybox makes the initramfs: it does not go with --initrd") }
+        if busybox != nil, initrd != nil {
+            throw ValidationError("--busybox makes the initramfs: it does not go with --initrd")
+        }
         if command != nil, busybox == nil { throw ValidationError("--command needs --busybox") }
         if CPUModel.named(cpu) == nil {
             throw ValidationError("there is no CPU model '\(cpu)': see --cpu help")

@@ -6,8 +6,10 @@ public struct ByteCount: Hashable, Sendable {
 
     public init(bytes: Int) { self.bytes = bytes }
 
-    /// Reads digits and one of the suffixes K M G T (powers of 1024; `B`, `iB` and small letters are accepted); without a
-    /// suffix the number counts MiB. Nil where it is none of these, or more than 2^63 - 1 bytes.
+    /// Reads digits and one of the suffixes K M G T, which are powers of 1024.
+    ///
+    /// `B`, `iB` and small letters are accepted; without a suffix the number counts MiB. Nil where it is none of these, or more
+    /// than 2^63 - 1 bytes.
     public init?(parsing text: String) {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         guard !digits.isEmpty, let number = Int(digits) else { return nil }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+internal import Glibc
 import X86Decoder
 
 /// `viv disasm`.
@@ -7,7 +7,8 @@ struct Disasm: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "disasm",
         abstract: "Print the instructions of a file as Vivarium decodes them.",
-        discussion: "An ELF file shows its executable sections; anything else, or any file with --raw, is code from its first byte."
+        discussion:
+            "An ELF file shows its executable sections; anything else, or any file with --raw, is code from its first byte."
     )
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -46,16 +47,20 @@ struct Disasm: ParsableCommand {
         guard let address = UInt64(digits, radix: base.hasPrefix("0x") ? 16 : 10) else {
             throw ValidationError("--base \(base) is not a number")
         }
-        guard let size = CodeSize(bits: bits ?? 64) else { throw ValidationError("--bits \(bits ?? 0) is not 16, 32 or 64") }
+        guard let size = CodeSize(bits: bits ?? 64) else {
+            throw ValidationError("--bits \(bits ?? 0) is not 16, 32 or 64")
+        }
         if let hex {
-            guard let bytes = Self.bytes(hexadecimal: hex) else { throw ValidationError("--hex \(hex) is not pairs of digits") }
+            guard let bytes = Self.bytes(hexadecimal: hex) else {
+                throw ValidationError("--hex \(hex) is not pairs of digits")
+            }
             return [CodeRegion(name: "", address: address, size: size, bytes: bytes)]
         }
         guard let file else { throw ValidationError("a file, -, or --hex is needed") }
         let bytes = try Self.contents(of: file)
         if !raw, bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) {
             guard let regions = CodeRegion.sections(of: bytes, bits: bits) else {
-                throw ValidationError("\(file) is an ELF file whose section headers are not usable")
+                throw CommandFailure("\(file) is an ELF file whose section headers are not usable")
             }
             return regions
         }
@@ -81,13 +86,13 @@ struct Disasm: ParsableCommand {
 
     private static func contents(of path: String) throws -> [UInt8] {
         let file = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw ValidationError("\(path): \(unsafe String(cString: strerror(errno)))") }
+        guard file >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
         defer { if file != STDIN_FILENO { close(file) } }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
-            guard count >= 0 else { throw ValidationError("\(path): \(unsafe String(cString: strerror(errno)))") }
+            guard count >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
             if count == 0 { return bytes }
             bytes += buffer[..<count]
         }

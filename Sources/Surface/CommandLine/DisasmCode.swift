@@ -1,4 +1,4 @@
-import Glibc
+internal import Glibc
 import X86Decoder
 
 /// A run of code bytes at an address.
@@ -97,7 +97,9 @@ struct DisasmOutput {
     mutating func flush() {
         var start = 0
         while start < buffer.count {
-            let count = unsafe buffer.withUnsafeBytes { unsafe write(STDOUT_FILENO, $0.baseAddress.map { unsafe $0 + start }, $0.count - start) }
+            let count = unsafe buffer[start...].withUnsafeBytes {
+                unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count)
+            }
             guard count > 0 else { break }
             start += count
         }

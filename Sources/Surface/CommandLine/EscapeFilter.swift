@@ -1,7 +1,8 @@
 internal import Synchronization
 
-/// Finds the keys that speak to `viv` in what is typed for the guest: Ctrl-], or Ctrl-A and then x, quit; Ctrl-A a is one
-/// Ctrl-A for the guest. Anything else after Ctrl-A goes to the guest with it.
+/// Finds the keys that speak to `viv` in what is typed for the guest.
+///
+/// Ctrl-], or Ctrl-A and then x, quits. Ctrl-A a is one Ctrl-A for the guest. Another key after Ctrl-A goes to the guest with it.
 struct EscapeFilter: Sendable {
     static let quitKey: UInt8 = 0x1D
     static let prefixKey: UInt8 = 0x01

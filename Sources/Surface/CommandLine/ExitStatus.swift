@@ -1,6 +1,8 @@
 internal import VirtualMachine
 
-/// The exit statuses of `viv`. Those of isa-debug-exit are odd, so the machine's other ends have even ones.
+/// The exit statuses of `viv`.
+///
+/// Those of isa-debug-exit are odd, so the machine's other ends have even ones.
 enum ExitStatus {
     static let success: Int32 = 0
     /// A file, a format or the host stood in the way; one line on standard error says which.
@@ -11,7 +13,7 @@ enum ExitStatus {
     /// The command line was not understood (`EX_USAGE`).
     static let usage: Int32 = 64
 
-    /// - Parameter plain: An exit value is the status itself, not value · 2 + 1.
+    /// `plain`: An exit value is the status itself, not value · 2 + 1.
     static func status(of outcome: MachineOutcome, plain: Bool) -> Int32 {
         switch outcome {
         case .powerOff: success

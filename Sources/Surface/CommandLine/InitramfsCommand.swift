@@ -42,7 +42,9 @@ public struct InitramfsCommand: ParsableCommand {
         try Self.write(image.bytes, to: output)
     }
 
-    /// The archive of `busybox`. Output of a command is left as it is: the console's terminal adds no carriage returns.
+    /// The archive of `busybox`.
+    ///
+    /// Output of a command is left as it is: the console's terminal adds no carriage returns.
     static func makeImage(busybox: String, command: String?) throws(BootError) -> HostFile {
         try BusyboxInitramfs(
             busybox: try HostFile.read(busybox),
@@ -51,7 +53,9 @@ public struct InitramfsCommand: ParsableCommand {
     }
 
     private static func write(_ bytes: [UInt8], to path: String) throws(CommandFailure) {
-        func failure() -> CommandFailure { CommandFailure("\(path): cannot be written: \(unsafe String(cString: strerror(errno)))") }
+        func failure() -> CommandFailure {
+            CommandFailure("\(path): cannot be written: \(unsafe String(cString: strerror(errno)))")
+        }
         let file = path == "-" ? STDOUT_FILENO : unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw failure() }
         var rest = bytes[...]

@@ -1,7 +1,8 @@
 internal import Glibc
 
-/// The terminal on standard input in raw mode: every key goes to the guest. Put back by ``restore()``, at `exit(3)`, and
-/// before any signal that ends or stops the process takes effect.
+/// The terminal on standard input in raw mode: every key goes to the guest.
+///
+/// Put back by ``restore()``, at `exit(3)`, and before any signal that ends or stops the process takes effect.
 @safe
 enum RawTerminal {
     // SAFETY: written once by `enter()` before the handlers that read it are installed; it stays allocated for good.

@@ -26,7 +26,7 @@ public final class NativeExecutor {
     private let entry: HostCodeAddress
     private let resumeAddress: UInt64
 
-    /// - Parameter memoryByteCount: The size of ``memory``, a positive multiple of the page size.
+    /// `memoryByteCount`: The size of ``memory``, a positive multiple of the page size.
     public init(memoryByteCount: Int = 64 << 10) throws(HostCodeError) {
         window = try NativeWindow(memoryByteCount: memoryByteCount)
         stubs = try CodeBuffer(byteCount: 16 << 10)
@@ -63,8 +63,10 @@ public final class NativeExecutor {
     /// The address of ``memory``, to be put into registers.
     public var memoryAddress: UInt64 { UInt64(UInt(bitPattern: memory.baseAddress)) }
 
-    /// Where the code window starts. Every byte of it that is not code being run is HLT, which is #GP(0): jumps within the
-    /// window but out of the code end there, unless they hit the ``exitByteCount`` bytes behind the code.
+    /// Where the code window starts.
+    ///
+    /// Every byte of it that is not code being run is HLT, which is #GP(0): jumps within the window but out of the code
+    /// end there, unless they hit the ``exitByteCount`` bytes behind the code.
     public var codeWindowAddress: UInt64 { window.codeAddress }
     public static let codeWindowByteCount = NativeWindow.codeByteCount
     /// Where in the window the code that is run starts.
@@ -84,8 +86,8 @@ public final class NativeExecutor {
         prepareHeader()
         let target = window.writableCode + Self.codeOffset
         target.copyMemory(from: source, byteCount: code.count)
-        jumpOut.withUnsafeBytes {
-            (target + code.count).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
+        jumpOut.withUnsafeBytes { bytes in
+            (target + code.count).copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count)
         }
         // SAFETY: the code is assembled for this signature.
         native_run(unsafeBitCast(entry.rawValue, to: (@convention(c) (UnsafeMutableRawPointer?) -> Void).self), block)

@@ -27,8 +27,10 @@ public struct NativeState: @unchecked Sendable {
         nonmutating set { xsaveArea.storeBytes(of: newValue, toByteOffset: 24, as: UInt32.self) }
     }
 
-    /// 832 bytes. The header (bytes 512...575) is the executor's: before a run it says that every component is present,
-    /// after it a component that it calls initial has been filled in.
+    /// 832 bytes.
+    ///
+    /// The header (bytes 512...575) is the executor's: before a run it says that every component is present, after it a
+    /// component that it calls initial has been filled in.
     public var xsaveArea: UnsafeMutableRawPointer { raw + 192 }
 
     private var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(block) }

@@ -3,7 +3,9 @@ internal import HostCode
 import SystemCalls
 
 /// The host addresses that a ``NativeExecutor`` gives to the code it runs: code and data below 2 GiB, so that 32-bit
-/// addressing and RIP-relative operands reach both. The place is the same in every run of a process that makes one.
+/// addressing and RIP-relative operands reach both.
+///
+/// The place is the same in every run of a process that makes one.
 ///
 /// ```
 /// 0x00000  inaccessible       0x10000  code, 8 KiB       0x12000  inaccessible

@@ -1,6 +1,7 @@
 extension CPUModel {
-    /// The default: x86-64-v3 with what Debian's kernels and glibc make use of. `Docs/cpu-models.md` gives the reasons for
-    /// its identity.
+    /// The default: x86-64-v3 with what Debian's kernels and glibc make use of.
+    ///
+    /// `Docs/cpu-models.md` gives the reasons for its identity.
     public static let vivariumV3 = CPUModel(
         name: "vivarium-v3",
         summary: "x86-64-v3 with AES, SHA, ADX, FSRM and no speculation faults (the default)",

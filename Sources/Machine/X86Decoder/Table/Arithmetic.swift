@@ -57,9 +57,29 @@ extension OpcodeTableBuilder {
         row(0xF6, "imul", .imul, "Eb", .slash5, .multiply, reads: .rax, writes: .rax)
         row(0xF7, "imul", .imul, "Ev", .slash5, .multiply, reads: .rax, writes: [.rax, .rdx])
         row(0xF6, "div", .div, "Eb", .slash6, .divide, reads: .rax, writes: .rax, raises: .divideError)
-        row(0xF7, "div", .div, "Ev", .slash6, .divide, reads: [.rax, .rdx], writes: [.rax, .rdx], raises: .divideError)
+        row(
+            0xF7,
+            "div",
+            .div,
+            "Ev",
+            .slash6,
+            .divide,
+            reads: [.rax, .rdx],
+            writes: [.rax, .rdx],
+            raises: .divideError
+        )
         row(0xF6, "idiv", .idiv, "Eb", .slash7, .divide, reads: .rax, writes: .rax, raises: .divideError)
-        row(0xF7, "idiv", .idiv, "Ev", .slash7, .divide, reads: [.rax, .rdx], writes: [.rax, .rdx], raises: .divideError)
+        row(
+            0xF7,
+            "idiv",
+            .idiv,
+            "Ev",
+            .slash7,
+            .divide,
+            reads: [.rax, .rdx],
+            writes: [.rax, .rdx],
+            raises: .divideError
+        )
         row(0x69, "imul", .imul, "=Gv,Ev,Iz", [], .multiply)
         row(0x6B, "imul", .imul, "=Gv,Ev,Is", [], .multiply)
         for number in UInt8(0)..<8 {

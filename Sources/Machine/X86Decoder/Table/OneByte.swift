@@ -94,13 +94,42 @@ extension OpcodeTableBuilder {
         let popped = FlagEffect(written: FlagEffect.all | FlagEffect.d)
         let push: EncodingRule = [.default64, .sensitive]
         let pop: EncodingRule = [.default64, .sensitive, .endsBlock]
-        row(0x9C, "pushfd", .pushf, "", push, pushed, reads: .rsp, writes: .rsp, raises: [.stackFault, .generalProtection])
+        row(
+            0x9C,
+            "pushfd",
+            .pushf,
+            "",
+            push,
+            pushed,
+            reads: .rsp,
+            writes: .rsp,
+            raises: [.stackFault, .generalProtection]
+        )
         row(0x9C, "pushfq", .pushf, "", [push, .only64], pushed, reads: .rsp, writes: .rsp, raises: .stackFault)
         row(0x9C, "pushf", .pushf, "", [push, .o16], pushed, reads: .rsp, writes: .rsp, raises: .stackFault)
-        row(0x9D, "popfd", .popf, "", pop, popped, reads: .rsp, writes: .rsp, raises: [.stackFault, .generalProtection])
+        row(
+            0x9D,
+            "popfd",
+            .popf,
+            "",
+            pop,
+            popped,
+            reads: .rsp,
+            writes: .rsp,
+            raises: [.stackFault, .generalProtection]
+        )
         row(0x9D, "popfq", .popf, "", [pop, .only64], popped, reads: .rsp, writes: .rsp, raises: .stackFault)
         row(0x9D, "popf", .popf, "", [pop, .o16], popped, reads: .rsp, writes: .rsp, raises: .stackFault)
-        row(0xC8, "enter", .enter, "Iw,Ib2", .default64, reads: [.rsp, .rbp], writes: [.rsp, .rbp], raises: .stackFault)
+        row(
+            0xC8,
+            "enter",
+            .enter,
+            "Iw,Ib2",
+            .default64,
+            reads: [.rsp, .rbp],
+            writes: [.rsp, .rbp],
+            raises: .stackFault
+        )
         row(0xC9, "leave", .leave, "", .default64, reads: .rbp, writes: [.rsp, .rbp], raises: .stackFault)
     }
 
@@ -154,7 +183,17 @@ extension OpcodeTableBuilder {
         let port: ExceptionSet = .generalProtection
         row(0x6C, "insb", .ins, "=Yb,DX", .sensitive, .string, reads: destination, writes: destination, raises: port)
         row(0x6D, "insd", .ins, "=Yz,DX", .sensitive, .string, reads: destination, writes: destination, raises: port)
-        row(0x6D, "insw", .ins, "=Yz,DX", [.sensitive, .o16], .string, reads: destination, writes: destination, raises: port)
+        row(
+            0x6D,
+            "insw",
+            .ins,
+            "=Yz,DX",
+            [.sensitive, .o16],
+            .string,
+            reads: destination,
+            writes: destination,
+            raises: port
+        )
         row(0x6E, "outsb", .outs, "DX,Xb", .sensitive, .string, reads: source, writes: source, raises: port)
         row(0x6F, "outsd", .outs, "DX,Xz", .sensitive, .string, reads: source, writes: source, raises: port)
         row(0x6F, "outsw", .outs, "DX,Xz", [.sensitive, .o16], .string, reads: source, writes: source, raises: port)

@@ -17,7 +17,16 @@ extension OpcodeTableBuilder {
         row(0xC1, "xadd", .xadd, "+Ev,+Gv", .lock, .arithmetic)
         let pair: RegisterSet = [.rax, .rdx]
         feature = .cx8
-        row(0xC7, "cmpxchg8b", .cmpxchg8b, "+Mq", [.slash1, .lock], .zeroOnly, reads: [pair, .rbx, .rcx], writes: pair)
+        row(
+            0xC7,
+            "cmpxchg8b",
+            .cmpxchg8b,
+            "+Mq",
+            [.slash1, .lock],
+            .zeroOnly,
+            reads: [pair, .rbx, .rcx],
+            writes: pair
+        )
         feature = .cx16
         row(
             0xC7,

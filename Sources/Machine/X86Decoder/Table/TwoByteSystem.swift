@@ -38,7 +38,15 @@ extension OpcodeTableBuilder {
             raises: .invalidOpcode
         )
         row(0x07, "sysret", .sysret, "", [.endsBlock, .privileged], reads: [.rcx, .r11], raises: .invalidOpcode)
-        row(0x07, "sysretq", .sysret, "", [.endsBlock, .privileged, .o64], reads: [.rcx, .r11], raises: .invalidOpcode)
+        row(
+            0x07,
+            "sysretq",
+            .sysret,
+            "",
+            [.endsBlock, .privileged, .o64],
+            reads: [.rcx, .r11],
+            raises: .invalidOpcode
+        )
         feature = .base
         row(0x06, "clts", .clts, "", [.privileged, .endsBlock])
         row(0x08, "invd", .invd, "", .privileged)
@@ -57,7 +65,16 @@ extension OpcodeTableBuilder {
         row(0x33, "rdpmc", .rdpmc, "", .sensitive, reads: .rcx, writes: [.rax, .rdx], raises: general)
         feature = .sysenter
         row(0x34, "sysenter", .sysenter, "", [.endsBlock, .sensitive], writes: .rsp, raises: general)
-        row(0x35, "sysexit", .sysexit, "", [.endsBlock, .privileged], reads: [.rcx, .rdx], writes: .rsp, raises: general)
+        row(
+            0x35,
+            "sysexit",
+            .sysexit,
+            "",
+            [.endsBlock, .privileged],
+            reads: [.rcx, .rdx],
+            writes: .rsp,
+            raises: general
+        )
         row(
             0x35,
             "sysexitq",
@@ -113,7 +130,7 @@ extension OpcodeTableBuilder {
     private mutating func addGroup7Registers() {
         func at(_ reg: UInt64, _ rm: UInt64) -> EncodingRule { [.slash(reg), .register, .rm(rm)] }
         feature = .vmx
-        row(0x01, "vmcall", .vmcall, "", [at(0, 1), .sensitive, .endsBlock, .np], raises: .invalidOpcode)
+        row(0x01, "vmcall", .vmcall, "", [at(0, 1), .sensitive, .endsBlock], raises: .invalidOpcode)
         feature = .monitor
         row(0x01, "monitor", .monitor, "", [at(1, 0), .privileged, .np], reads: [.rax, .rcx, .rdx])
         row(0x01, "mwait", .mwait, "", [at(1, 1), .privileged, .endsBlock, .np], reads: [.rax, .rcx])
@@ -145,8 +162,22 @@ extension OpcodeTableBuilder {
         let rule: EncodingRule = [.f3, .only64, .sensitive]
         row(0xAE, "rdfsbase", .rdfsbase, "=Ry", [rule, .slash0], raises: .invalidOpcode)
         row(0xAE, "rdgsbase", .rdgsbase, "=Ry", [rule, .slash1], raises: .invalidOpcode)
-        row(0xAE, "wrfsbase", .wrfsbase, "Ry", [rule, .slash2, .endsBlock], raises: [.invalidOpcode, .generalProtection])
-        row(0xAE, "wrgsbase", .wrgsbase, "Ry", [rule, .slash3, .endsBlock], raises: [.invalidOpcode, .generalProtection])
+        row(
+            0xAE,
+            "wrfsbase",
+            .wrfsbase,
+            "Ry",
+            [rule, .slash2, .endsBlock],
+            raises: [.invalidOpcode, .generalProtection]
+        )
+        row(
+            0xAE,
+            "wrgsbase",
+            .wrgsbase,
+            "Ry",
+            [rule, .slash3, .endsBlock],
+            raises: [.invalidOpcode, .generalProtection]
+        )
         feature = .waitpkg
         row(0xAE, "umonitor", .umonitor, "Rm", [.f3, .slash6, .sensitive])
         row(0xAE, "umwait", .umwait, "Rd", [.f2, .slash6, .sensitive], .compare, reads: [.rax, .rdx])
@@ -166,7 +197,9 @@ extension OpcodeTableBuilder {
         feature = .base
     }
 
-    /// FXSAVE, the XSAVE family and MXCSR. The areas are wider than a byte can tell: their width is 0.
+    /// FXSAVE, the XSAVE family and MXCSR.
+    ///
+    /// The areas are wider than a byte can tell: their width is 0.
     @_optimize(none)
     private mutating func addStateManagement() {
         let pair: RegisterSet = [.rax, .rdx]

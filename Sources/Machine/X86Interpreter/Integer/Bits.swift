@@ -26,7 +26,11 @@ extension Core {
                 offset = (offset &+ UInt64(bitPattern: units &* Int64(MemoryLayout<T>.size))) & addressMask(i)
             }
             destination.linear = try segmentLinear(
-                Int(i.pointee.segment), offset, MemoryLayout<T>.size, write: operation != .bt)
+                Int(i.pointee.segment),
+                offset,
+                MemoryLayout<T>.size,
+                write: operation != .bt
+            )
         }
         let value =
             operation == .bt && destination.operand.isMemory
@@ -71,7 +75,9 @@ extension Core {
         }
     }
 
-    /// BSWAP. Of 16 bits, undefined in the SDM, it clears them, as Intel's CPUs do.
+    /// BSWAP.
+    ///
+    /// Of 16 bits, undefined in the SDM, it clears them, as Intel's CPUs do.
     @inline(never)
     func executeByteSwap(_ i: Instruction) {
         let number = i.pointee.operands.0.number

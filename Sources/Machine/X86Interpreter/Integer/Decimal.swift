@@ -5,7 +5,9 @@ import X86Decoder
 extension Core {
     private var al: UInt8 { UInt8(truncatingIfNeeded: state.rax) }
 
-    /// AAA and AAS. ZF SF PF follow AL as it ends up, OF is cleared.
+    /// AAA and AAS.
+    ///
+    /// ZF SF PF follow AL as it ends up, OF is cleared.
     @inline(never)
     func executeAdjustUnpacked(_ i: Instruction) {
         let s = state
@@ -17,7 +19,9 @@ extension Core {
         setFlags(UInt8(truncatingIfNeeded: ax), carry: adjusts, overflow: false, auxiliary: adjusts)
     }
 
-    /// DAA and DAS. OF is cleared.
+    /// DAA and DAS.
+    ///
+    /// OF is cleared.
     @inline(never)
     func executeAdjustPacked(_ i: Instruction) {
         let s = state

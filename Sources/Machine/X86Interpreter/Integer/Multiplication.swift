@@ -48,7 +48,9 @@ extension Core {
     }
 
     @inline(__always)
-    private func isNegative<T: OperandInteger>(_ value: T) -> Bool { value &>> T(truncatingIfNeeded: T.bitWidth &- 1) != 0 }
+    private func isNegative<T: OperandInteger>(_ value: T) -> Bool {
+        value &>> T(truncatingIfNeeded: T.bitWidth &- 1) != 0
+    }
 
     /// IMUL of two or three operands.
     @inline(never)
@@ -64,7 +66,9 @@ extension Core {
         let hasThree = i.pointee.operands.2.kind != .none
         let b = try read(i, i.pointee.operands.1, T.self)
         let a = try read(i, hasThree ? i.pointee.operands.2 : i.pointee.operands.0, T.self)
-        let product = Int64(bitPattern: signExtended(a)).multipliedReportingOverflow(by: Int64(bitPattern: signExtended(b)))
+        let product = Int64(bitPattern: signExtended(a)).multipliedReportingOverflow(
+            by: Int64(bitPattern: signExtended(b))
+        )
         let low = T(truncatingIfNeeded: product.partialValue)
         setRegister(i.pointee.operands.0.number, low)
         setFlagsMultiply(low, lost: product.overflow || Int64(bitPattern: signExtended(low)) != product.partialValue)
@@ -86,7 +90,9 @@ extension Core {
         }
     }
 
-    /// DIV and IDIV. Every flag is undefined in the SDM; they stay, as on Intel's CPUs.
+    /// DIV and IDIV.
+    ///
+    /// Every flag is undefined in the SDM; they stay, as on Intel's CPUs.
     ///
     /// - Throws: #DE for a divisor of zero, or a quotient that does not fit.
     @inline(never)

@@ -52,7 +52,11 @@ extension Core {
 
     /// Proves that `operand` may be written, and says where it is; its value is then read by ``read(_:_:)``.
     @inline(__always)
-    func destination<T: OperandInteger>(_ i: Instruction, _ operand: Operand, _ type: T.Type) throws(Fault) -> Destination {
+    func destination<T: OperandInteger>(
+        _ i: Instruction,
+        _ operand: Operand,
+        _ type: T.Type
+    ) throws(Fault) -> Destination {
         guard operand.isMemory else { return Destination(operand: operand, linear: 0) }
         return Destination(operand: operand, linear: try linearAddress(i, MemoryLayout<T>.size, write: true))
     }

@@ -2,7 +2,9 @@ import X86
 import X86Decoder
 
 extension Core {
-    /// RDRAND and RDSEED: always successful, from the host kernel's generator. CF is set, the other flags are cleared.
+    /// RDRAND and RDSEED: always successful, from the host kernel's generator.
+    ///
+    /// CF is set, the other flags are cleared.
     @inline(never)
     func executeRandom(_ i: Instruction) {
         var generator = SystemRandomNumberGenerator()

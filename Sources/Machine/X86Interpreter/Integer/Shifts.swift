@@ -30,7 +30,9 @@ extension Core {
 
     /// Bit `index`, which is less than the width.
     @inline(__always)
-    private func bit<T: OperandInteger>(_ value: T, _ index: Int) -> Bool { value &>> T(truncatingIfNeeded: index) & 1 != 0 }
+    private func bit<T: OperandInteger>(_ value: T, _ index: Int) -> Bool {
+        value &>> T(truncatingIfNeeded: index) & 1 != 0
+    }
 
     @inline(__always)
     private func topBit<T: OperandInteger>(_ value: T) -> Bool { bit(value, T.bitWidth &- 1) }
@@ -101,7 +103,9 @@ extension Core {
         return result
     }
 
-    /// SHLD and SHRD. Words by more than 16, undefined in the SDM, shift the destination in again behind the source.
+    /// SHLD and SHRD.
+    ///
+    /// Words by more than 16, undefined in the SDM, shift the destination in again behind the source.
     @inline(never)
     func executeDoubleShift(_ i: Instruction) throws(Fault) {
         switch i.pointee.operandByteCount {

@@ -40,8 +40,10 @@ extension Core {
         )
     }
 
-    /// The iterations left: those of rCX, or one. ECX is zero-extended before the first of them, as Intel's CPUs do: also for a
-    /// count of 0, and where the first iteration faults.
+    /// The iterations left: those of rCX, or one.
+    ///
+    /// ECX is zero-extended before the first of them, as Intel's CPUs do: also for a count of 0, and where the first
+    /// iteration faults.
     @inline(__always)
     private func remaining(_ run: StringRun) -> UInt64 {
         guard run.isRepeated else { return 1 }
@@ -153,7 +155,8 @@ extension Core {
         if distance != 0, distance < moved &* UInt64(width) { moved = distance / UInt64(width) }
         guard moved > 1 else { return 0 }
         let byteCount = moved &* UInt64(width)
-        guard allows(Int(i.pointee.segment), from, byteCount, write: false), allows(0, to, byteCount, write: true) else {
+        guard allows(Int(i.pointee.segment), from, byteCount, write: false), allows(0, to, byteCount, write: true)
+        else {
             return 0
         }
         place.copyMemory(from: bytes, byteCount: Int(byteCount))
@@ -236,7 +239,9 @@ extension Core {
 
     // MARK: CMPS and SCAS
 
-    /// CMPS and SCAS. A fault puts back the flags from before the instruction (SDM 2B "REP").
+    /// CMPS and SCAS.
+    ///
+    /// A fault puts back the flags from before the instruction (SDM 2B "REP").
     @inline(never)
     func executeCompareString(_ i: Instruction) throws(Fault) {
         let s = state

@@ -16,7 +16,9 @@ extension Core {
     }
 
     @inline(__always)
-    func immediate<T: OperandInteger>(_ i: Instruction, _ type: T.Type) -> T { T(truncatingIfNeeded: i.pointee.immediate) }
+    func immediate<T: OperandInteger>(_ i: Instruction, _ type: T.Type) -> T {
+        T(truncatingIfNeeded: i.pointee.immediate)
+    }
 
     /// Writes operand 0, a register, whole: 32-bit values are zero-extended.
     @inline(__always)
@@ -191,11 +193,15 @@ extension Core {
         let result: T
         let overflow: Bool
         if T.bitWidth == 64 {
-            let (product, lost) = Int64(truncatingIfNeeded: a).multipliedReportingOverflow(by: Int64(truncatingIfNeeded: b))
+            let (product, lost) = Int64(truncatingIfNeeded: a).multipliedReportingOverflow(
+                by: Int64(truncatingIfNeeded: b)
+            )
             result = T(truncatingIfNeeded: product)
             overflow = lost
         } else {
-            let (product, lost) = Int32(truncatingIfNeeded: a).multipliedReportingOverflow(by: Int32(truncatingIfNeeded: b))
+            let (product, lost) = Int32(truncatingIfNeeded: a).multipliedReportingOverflow(
+                by: Int32(truncatingIfNeeded: b)
+            )
             result = T(truncatingIfNeeded: product)
             overflow = lost
         }

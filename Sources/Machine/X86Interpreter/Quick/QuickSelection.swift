@@ -4,7 +4,7 @@ import X86Decoder
 extension Core {
     /// Chooses the handler for a decoded instruction and notes it in ``DecodedInstruction/handler``.
     ///
-    /// - Parameter long: The code is 64-bit: only there the stack and call handlers hold.
+    /// `long`: The code is 64-bit: only there the stack and call handlers hold.
     func setQuickHandler(_ i: Instruction, long: Bool) {
         let operation = i.pointee.operation
         // A shift by one then needs no handler of its own.
@@ -55,7 +55,9 @@ extension Core {
     }
 
     private func quickHandler(_ i: DecodedInstruction, long: Bool) -> QuickHandler? {
-        guard i.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual]) || i.operation == .retNear else { return nil }
+        guard i.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual]) || i.operation == .retNear else {
+            return nil
+        }
         switch i.operation {
         case .jcc:
             guard i.operandByteCount == (long ? 8 : 4) else { return nil }
@@ -115,7 +117,8 @@ extension Core {
         if i.operation == .cmovcc { name = "cmov" }
         if i.operation == .shl || i.operation == .shr || i.operation == .sar {
             let isOne = i.operands.1.kind == .one
-            guard i.operands.0.kind == .general, isOne || i.operands.1.kind == .immediate, i.operandByteCount >= 4 else { return nil }
+            guard i.operands.0.kind == .general, isOne || i.operands.1.kind == .immediate, i.operandByteCount >= 4
+            else { return nil }
             // A count of 0 changes no flags, and counts are cut to the width: the complete function knows.
             guard i.immediate != 0, i.immediate < UInt64(i.operandByteCount) * 8 else { return nil }
             let is64 = i.operandByteCount == 8

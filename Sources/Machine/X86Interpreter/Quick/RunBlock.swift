@@ -89,9 +89,12 @@ extension Core {
         case .shlRI32: write(i, UInt32.self, shiftLeft(target(i, UInt32.self), i.pointee.immediate))
         case .shrRI32: write(i, UInt32.self, shiftRight(target(i, UInt32.self), i.pointee.immediate))
         case .sarRI32: write(i, UInt32.self, shiftArithmetic(target(i, UInt32.self), i.pointee.immediate))
-        case .cmovRR32: write(i, UInt32.self, condition(i.pointee.opcode) ? source(i, UInt32.self) : target(i, UInt32.self))
-        case .movsxM8to32: write(i, UInt32.self, UInt32(truncatingIfNeeded: Int8(bitPattern: try loadOperand(i, UInt8.self))))
-        case .movsxR8to32: write(i, UInt32.self, UInt32(truncatingIfNeeded: Int8(truncatingIfNeeded: source(i, UInt64.self))))
+        case .cmovRR32:
+            write(i, UInt32.self, condition(i.pointee.opcode) ? source(i, UInt32.self) : target(i, UInt32.self))
+        case .movsxM8to32:
+            write(i, UInt32.self, UInt32(truncatingIfNeeded: Int8(bitPattern: try loadOperand(i, UInt8.self))))
+        case .movsxR8to32:
+            write(i, UInt32.self, UInt32(truncatingIfNeeded: Int8(truncatingIfNeeded: source(i, UInt64.self))))
         case .imulRR32: write(i, UInt32.self, multiply(target(i, UInt32.self), source(i, UInt32.self)))
         case .movRR64: write(i, UInt64.self, source(i, UInt64.self))
         case .movRI64: write(i, UInt64.self, immediate(i, UInt64.self))
@@ -146,12 +149,17 @@ extension Core {
         case .shlRI64: write(i, UInt64.self, shiftLeft(target(i, UInt64.self), i.pointee.immediate))
         case .shrRI64: write(i, UInt64.self, shiftRight(target(i, UInt64.self), i.pointee.immediate))
         case .sarRI64: write(i, UInt64.self, shiftArithmetic(target(i, UInt64.self), i.pointee.immediate))
-        case .cmovRR64: write(i, UInt64.self, condition(i.pointee.opcode) ? source(i, UInt64.self) : target(i, UInt64.self))
-        case .movsxM8to64: write(i, UInt64.self, UInt64(truncatingIfNeeded: Int8(bitPattern: try loadOperand(i, UInt8.self))))
-        case .movsxR8to64: write(i, UInt64.self, UInt64(truncatingIfNeeded: Int8(truncatingIfNeeded: source(i, UInt64.self))))
+        case .cmovRR64:
+            write(i, UInt64.self, condition(i.pointee.opcode) ? source(i, UInt64.self) : target(i, UInt64.self))
+        case .movsxM8to64:
+            write(i, UInt64.self, UInt64(truncatingIfNeeded: Int8(bitPattern: try loadOperand(i, UInt8.self))))
+        case .movsxR8to64:
+            write(i, UInt64.self, UInt64(truncatingIfNeeded: Int8(truncatingIfNeeded: source(i, UInt64.self))))
         case .imulRR64: write(i, UInt64.self, multiply(target(i, UInt64.self), source(i, UInt64.self)))
-        case .movsxdR: write(i, UInt64.self, UInt64(truncatingIfNeeded: Int32(truncatingIfNeeded: source(i, UInt64.self))))
-        case .movsxdM: write(i, UInt64.self, UInt64(truncatingIfNeeded: Int32(bitPattern: try loadOperand(i, UInt32.self))))
+        case .movsxdR:
+            write(i, UInt64.self, UInt64(truncatingIfNeeded: Int32(truncatingIfNeeded: source(i, UInt64.self))))
+        case .movsxdM:
+            write(i, UInt64.self, UInt64(truncatingIfNeeded: Int32(bitPattern: try loadOperand(i, UInt32.self))))
         case .movzxR8: write(i, UInt64.self, source(i, UInt64.self) & 0xFF)
         case .movzxR16: write(i, UInt64.self, source(i, UInt64.self) & 0xFFFF)
         case .movzxM8: write(i, UInt64.self, UInt64(try loadOperand(i, UInt8.self)))

@@ -81,8 +81,9 @@ extension Core {
         modeChanged()
     }
 
-    /// Changes CR3 and forgets what that forgets. With CR4.PCIDE bit 63 keeps translations; ours carry no PCID, so that
-    /// only a load of the same CR3 can keep them.
+    /// Changes CR3 and forgets what that forgets.
+    ///
+    /// With CR4.PCIDE bit 63 keeps translations; ours carry no PCID, so that only a load of the same CR3 can keep them.
     func setCR3(_ value: UInt64) throws(Fault) {
         let s = state
         var new = value
@@ -170,7 +171,9 @@ extension Core {
         try setCR0(old & ~14 | value | old & CR0.protectionEnable)
     }
 
-    /// INVPCID (SDM 2A). Only translations of the current PCID are ever cached, and global ones.
+    /// INVPCID (SDM 2A).
+    ///
+    /// Only translations of the current PCID are ever cached, and global ones.
     func invalidateProcessContext(_ i: Instruction) throws(Fault) {
         let s = state
         guard services.model.features.contains(.invpcid) else { throw .invalidOpcode }

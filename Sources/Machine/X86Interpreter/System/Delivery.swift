@@ -21,6 +21,9 @@ enum InterruptKind: UInt8 {
 }
 
 extension Core {
+    /// How many exceptions in a row may fail to be delivered.
+    private static var serialExceptionLimit: Int { 16 }
+
     /// Raises an exception: RIP is the faulting instruction's, or the next one's for a trap.
     ///
     /// A fault while delivering is combined with the first one as SDM 3A table 6-5 says; a triple fault shuts the CPU down.
@@ -34,7 +37,9 @@ extension Core {
         if s.activity == .halted { s.activity = .active }
         defer { s[byte: SystemLayout.deliveryDepth] = depth }
         var current = fault
-        while true {
+        // Benign exceptions can follow one another without end, as #AC does where the handler's stack is misaligned. A CPU then
+        // hangs until it is reset; this one shuts down.
+        for _ in 0..<Self.serialExceptionLimit {
             do throws(Fault) {
                 try deliverException(current)
                 return
@@ -43,6 +48,7 @@ extension Core {
                 current = next
             }
         }
+        shutDown()
     }
 
     /// Takes an interrupt: an external one, an NMI, or one of the software kinds with RIP after the instruction.

@@ -1,7 +1,9 @@
 /// The model-specific registers that are seldom touched; the others lie in ``CPUState``.
 struct MSRFile {
-    /// IA32_MTRR_DEF_TYPE. The memory-type registers hold what firmware would leave, since a kernel that is booted without
-    /// any expects them set up: write-back but for the legacy video and ROM ranges.
+    /// IA32_MTRR_DEF_TYPE.
+    ///
+    /// The memory-type registers hold what firmware would leave, since a kernel that is booted without any expects them
+    /// set up: write-back but for the legacy video and ROM ranges.
     var memoryTypeDefault: UInt64 = 0xC06
     /// IA32_MTRR_PHYSBASE n and PHYSMASK n, in turn.
     var memoryTypeVariable = [UInt64](repeating: 0, count: 2 * MSRFile.variableRangeCount)

@@ -90,7 +90,10 @@ extension Core {
         guard mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
         unpackX87(isWide: isWide)
         state.mxcsr = mxcsr
-        (raw + VectorRegister.low(0)).copyMemory(from: raw + VectorScratch.area + 160, byteCount: vectorRegisterCount * 16)
+        (raw + VectorRegister.low(0)).copyMemory(
+            from: raw + VectorScratch.area + 160,
+            byteCount: vectorRegisterCount * 16
+        )
     }
 
     /// Writes the legacy area as FXSAVE (`isWide`: FXSAVE64) lays it out to ``VectorScratch/area``.
@@ -129,10 +132,14 @@ extension Core {
         guard state.cr0 & CR0.taskSwitched == 0 else { throw .deviceNotAvailable }
     }
 
-    /// The components asked for: EDX:EAX and XCR0. IA32_XSS is always 0.
+    /// The components asked for: EDX:EAX and XCR0.
+    ///
+    /// IA32_XSS is always 0.
     private var requested: UInt64 { (state.rdx << 32 | state.rax & 0xFFFF_FFFF) & state.xcr0 }
 
-    /// XSAVE, XSAVEOPT, XSAVEC and XSAVES (SDM 1 §13.7 to §13.11). The modified optimisation is not used.
+    /// XSAVE, XSAVEOPT, XSAVEC and XSAVES (SDM 1 §13.7 to §13.11).
+    ///
+    /// The modified optimisation is not used.
     private func xsave(_ i: Instruction, isWide: Bool, skipsInitial: Bool, compacts: Bool) throws(Fault) {
         try checkXSAVE()
         let s = state
@@ -153,7 +160,8 @@ extension Core {
             try storeBytes(linear, from: area, 24)
             try storeBytes(linear &+ 32, from: area + 32, 128)
         }
-        let savesMXCSR = compacts ? saved & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
+        let savesMXCSR =
+            compacts ? saved & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
         if savesMXCSR { try storeBytes(linear &+ 24, from: area + 24, 8) }
         if saved & StateComponent.sse != 0 { try storeBytes(linear &+ 160, from: area + 160, vectorRegisterCount * 16) }
         if saved & StateComponent.avx != 0 {
@@ -189,7 +197,8 @@ extension Core {
             guard layout == 0, present & ~s.xcr0 == 0 else { throw .generalProtection() }
         }
         let loaded = wanted & present
-        let loadsMXCSR = isCompacted ? loaded & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
+        let loadsMXCSR =
+            isCompacted ? loaded & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
         let mxcsr = s[dword: VectorScratch.area + 24]
         guard !loadsMXCSR || mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
         let registers = vectorRegisterCount * 16
@@ -209,7 +218,13 @@ extension Core {
         } else if isCompacted, wanted & StateComponent.sse != 0 {
             s.mxcsr = 0x1F80
         }
-        restore(VectorRegister.low(0), 160, registers, wanted & StateComponent.sse != 0, loaded & StateComponent.sse != 0)
+        restore(
+            VectorRegister.low(0),
+            160,
+            registers,
+            wanted & StateComponent.sse != 0,
+            loaded & StateComponent.sse != 0
+        )
         restore(
             VectorRegister.high(0),
             StateComponent.avxOffset,

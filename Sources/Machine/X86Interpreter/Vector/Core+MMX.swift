@@ -22,13 +22,17 @@ extension Core {
         let encoding = plan.pointee.encoding
         if !(encoding.key == 0x112A && encoding.isMemory) { enterMMX() }
         plan.pointee.code.call(raw)
-        if traits.contains(.simd), s[dword: VectorScratch.raised] != 0 { throw simdFault(s[dword: VectorScratch.raised]) }
+        if traits.contains(.simd), s[dword: VectorScratch.raised] != 0 {
+            throw simdFault(s[dword: VectorScratch.raised])
+        }
         if traits.contains(.writesMemory), plan.pointee.byteCount != 0 {
             try storeBytes(linear, from: raw + VectorScratch.operand, plan.pointee.byteCount)
         }
     }
 
-    /// TOP becomes 0 and every register valid. The area holds registers in stack order, so they turn with TOP.
+    /// TOP becomes 0 and every register valid.
+    ///
+    /// The area holds registers in stack order, so they turn with TOP.
     func enterMMX() {
         turnX87(top: 0)
         x87Status &= ~0x3800

@@ -122,7 +122,9 @@ extension Core {
             if !encoding.isWide { setHigh(target, VectorHalf()) }
         }
         if answersPending || services.hasAnswers {
-            for element in 0..<count where isSelected(mask, element * size, size) { finishElement(target, mask, element, size) }
+            for element in 0..<count where isSelected(mask, element * size, size) {
+                finishElement(target, mask, element, size)
+            }
         }
         if count * size <= 8 { s[field: VectorRegister.low(target) + 8] = 0 }
         if count * size <= 16 { setHigh(target, VectorHalf()) }

@@ -6,7 +6,7 @@ import X86
 extension Core {
     /// Sets the status flags that the CPU sets before it raises the exception, and gives the exception.
     ///
-    /// - Parameter raised: The MXCSR flags that the masked run raised; at least one of them is unmasked.
+    /// `raised`: The MXCSR flags that the masked run raised; at least one of them is unmasked.
     @inline(never)
     func simdFault(_ raised: UInt32) -> Fault {
         let s = state
@@ -27,13 +27,18 @@ extension Core {
         let savedLow = low(number)
         let savedHigh = high(number)
         let mxcsr = s.mxcsr
+        // Every exception masked, none raised yet; flush-to-zero counts only where underflow is masked (SDM 1 §10.2.3.3).
+        s.mxcsr = mxcsr & 0x7FC0 | 0x1F80
         plan.pointee.code.call(raw)
-        guard s[dword: VectorScratch.raised] == 0, holdsTinyResult(plan) else { return }
-        let raised = s.mxcsr & 0x3F & ~mxcsr
+        let raised = s.mxcsr & 0x3F | (holdsTinyResult(plan) ? 0x10 : 0)
+        s.mxcsr = mxcsr
+        guard raised & ~(mxcsr >> 7) != 0 else {
+            s.mxcsr = mxcsr | raised
+            return
+        }
         setLow(number, savedLow)
         setHigh(number, savedHigh)
-        s.mxcsr = mxcsr
-        throw simdFault(raised | 0x10)
+        throw simdFault(raised)
     }
 
     /// Whether an element that the instruction computed is denormal.
@@ -52,7 +57,8 @@ extension Core {
             isScalar = false
         default:
             // CVTPD2PS and CVTSD2SS give single results.
-            isDouble = encoding.opcode == 0x5A ? false : encoding.opcode >= 0x7C ? encoding.pp == 1 : encoding.pp & 1 != 0
+            isDouble =
+                encoding.opcode == 0x5A ? false : encoding.opcode >= 0x7C ? encoding.pp == 1 : encoding.pp & 1 != 0
             isScalar = encoding.pp >= 2 && encoding.opcode < 0x7C
         }
         let lanes = [low(number), encoding.isWide && encoding.isVEX ? high(number) : VectorHalf()]

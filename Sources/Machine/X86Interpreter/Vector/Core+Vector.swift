@@ -112,7 +112,9 @@ extension Core {
         } else {
             plan.pointee.code.call(raw)
         }
-        if traits.contains(.simd), s[dword: VectorScratch.raised] != 0 { throw simdFault(s[dword: VectorScratch.raised]) }
+        if traits.contains(.simd), s[dword: VectorScratch.raised] != 0 {
+            throw simdFault(s[dword: VectorScratch.raised])
+        }
         if traits.contains(.writesMemory), plan.pointee.byteCount != 0 {
             do throws(Fault) {
                 try storeBytes(linear, from: raw + VectorScratch.operand, plan.pointee.byteCount)

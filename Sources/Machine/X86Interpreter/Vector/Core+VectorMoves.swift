@@ -8,7 +8,9 @@ extension Core {
     @inline(__always)
     func low(_ number: Int) -> VectorHalf { raw.load(fromByteOffset: VectorRegister.low(number), as: VectorHalf.self) }
     @inline(__always)
-    func high(_ number: Int) -> VectorHalf { raw.load(fromByteOffset: VectorRegister.high(number), as: VectorHalf.self) }
+    func high(_ number: Int) -> VectorHalf {
+        raw.load(fromByteOffset: VectorRegister.high(number), as: VectorHalf.self)
+    }
     @inline(__always)
     func setLow(_ number: Int, _ value: VectorHalf) {
         raw.storeBytes(of: value, toByteOffset: VectorRegister.low(number), as: VectorHalf.self)
@@ -67,7 +69,9 @@ extension Core {
 
     @inline(__always)
     func load128(_ linear: UInt64) throws(Fault) -> VectorHalf {
-        if linear & 0xFFF <= 4080, let source = hostReadPointer(linear) { return source.loadUnaligned(as: VectorHalf.self) }
+        if linear & 0xFFF <= 4080, let source = hostReadPointer(linear) {
+            return source.loadUnaligned(as: VectorHalf.self)
+        }
         try loadBytes(linear, into: raw + VectorScratch.operand, 16)
         return raw.load(fromByteOffset: VectorScratch.operand, as: VectorHalf.self)
     }

@@ -6,20 +6,36 @@ import X86Decoder
 // FIP 8, FDP 16 (64 bits each), ST(i) at 32 + 16 i. The selectors FCS and FDS are deprecated and read as 0
 // (CPUID.7.0:EBX bit 13).
 extension Core {
-    var x87Control: UInt16 { get { word(0) } nonmutating set { setWord(0, newValue) } }
-    var x87Status: UInt16 { get { word(2) } nonmutating set { setWord(2, newValue) } }
+    var x87Control: UInt16 {
+        get { word(0) }
+        nonmutating set { setWord(0, newValue) }
+    }
+    var x87Status: UInt16 {
+        get { word(2) }
+        nonmutating set { setWord(2, newValue) }
+    }
     /// A bit for each physical register that is not empty.
-    var x87Tags: UInt16 { get { word(4) } nonmutating set { setWord(4, newValue) } }
-    var x87Opcode: UInt16 { get { word(6) } nonmutating set { setWord(6, newValue) } }
+    var x87Tags: UInt16 {
+        get { word(4) }
+        nonmutating set { setWord(4, newValue) }
+    }
+    var x87Opcode: UInt16 {
+        get { word(6) }
+        nonmutating set { setWord(6, newValue) }
+    }
     var x87InstructionPointer: UInt64 {
-        get { state[field: CPUState.xsaveOffset + 8] } nonmutating set { state[field: CPUState.xsaveOffset + 8] = newValue }
+        get { state[field: CPUState.xsaveOffset + 8] }
+        nonmutating set { state[field: CPUState.xsaveOffset + 8] = newValue }
     }
     var x87DataPointer: UInt64 {
-        get { state[field: CPUState.xsaveOffset + 16] } nonmutating set { state[field: CPUState.xsaveOffset + 16] = newValue }
+        get { state[field: CPUState.xsaveOffset + 16] }
+        nonmutating set { state[field: CPUState.xsaveOffset + 16] = newValue }
     }
     var x87Top: Int { Int(x87Status >> 11 & 7) }
 
-    private func word(_ offset: Int) -> UInt16 { raw.load(fromByteOffset: CPUState.xsaveOffset + offset, as: UInt16.self) }
+    private func word(_ offset: Int) -> UInt16 {
+        raw.load(fromByteOffset: CPUState.xsaveOffset + offset, as: UInt16.self)
+    }
     private func setWord(_ offset: Int, _ value: UInt16) {
         raw.storeBytes(of: value, toByteOffset: CPUState.xsaveOffset + offset, as: UInt16.self)
     }
@@ -28,8 +44,10 @@ extension Core {
     @inline(__always)
     var hasPendingX87: Bool { x87Status & ~x87Control & 0x3F != 0 }
 
-    /// #MF where a waiting instruction meets a pending exception. Without CR0.NE a PC would raise FERR# and IRQ 13
-    /// instead (SDM 3A §2.5); nothing sets NE to 0 today but DOS, so that too is #MF here.
+    /// #MF where a waiting instruction meets a pending exception.
+    ///
+    /// Without CR0.NE a PC would raise FERR# and IRQ 13 instead (SDM 3A §2.5); nothing sets NE to 0 today but DOS, so
+    /// that too is #MF here.
     @inline(__always)
     func checkPendingX87() throws(Fault) {
         guard !hasPendingX87 else { throw .exception(ExceptionVector.x87) }

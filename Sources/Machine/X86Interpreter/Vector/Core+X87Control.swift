@@ -84,7 +84,9 @@ extension Core {
     private func environmentByteCount(_ i: Instruction) -> Int { isShortEnvironment(i) ? 14 : 28 }
 
     /// The operand is 14 or 94 bytes wide with a 16-bit operand size, 28 or 108 with any other.
-    private func isShortEnvironment(_ i: Instruction) -> Bool { i.pointee.memoryByteCount == 14 || i.pointee.memoryByteCount == 94 }
+    private func isShortEnvironment(_ i: Instruction) -> Bool {
+        i.pointee.memoryByteCount == 14 || i.pointee.memoryByteCount == 94
+    }
 
     /// Writes the environment to the operand buffer.
     private func packEnvironment(_ i: Instruction) {
@@ -94,7 +96,11 @@ extension Core {
         let step = isShort ? 2 : 4
         func put(_ index: Int, _ value: UInt32) {
             if isShort {
-                raw.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: base + index * step, as: UInt16.self)
+                raw.storeBytes(
+                    of: UInt16(truncatingIfNeeded: value),
+                    toByteOffset: base + index * step,
+                    as: UInt16.self
+                )
             } else {
                 s[dword: base + index * step] = value
             }

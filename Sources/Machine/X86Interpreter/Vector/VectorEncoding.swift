@@ -148,10 +148,11 @@ struct VectorEncoding: Hashable {
 
     /// Writes the instruction for the host.
     ///
-    /// - Parameters:
-    ///   - memory: What replaces a memory operand.
-    ///   - generalIsReg: Whether ModRM.reg names a general register; it becomes RAX.
-    ///   - generalIsRM: Likewise ModRM.rm.
+    /// `memory`: What replaces a memory operand.
+    ///
+    /// `generalIsReg`: Whether ModRM.reg names a general register; it becomes RAX.
+    ///
+    /// `generalIsRM`: Likewise ModRM.rm.
     func emit(into assembler: inout Assembler, memory: HostMemory, generalIsReg: Bool, generalIsRM: Bool) {
         let reg = generalIsReg ? 0 : reg
         let rm = isMemory ? memory.base.rawValue : generalIsRM ? 0 : rm

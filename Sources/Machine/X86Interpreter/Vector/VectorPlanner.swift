@@ -17,7 +17,9 @@ struct VectorPlanner {
         // VEX.W does not widen general registers outside 64-bit mode.
         if !isLong, namesGeneralRegister { self.encoding.w = false }
         // Nor has bit 7 of a register in an immediate a meaning there.
-        if !isLong, encoding.isVEX, encoding.map == .map0F3A, 0x4A...0x4C ~= encoding.opcode { self.encoding.immediate &= 0x7F }
+        if !isLong, encoding.isVEX, encoding.map == .map0F3A, 0x4A...0x4C ~= encoding.opcode {
+            self.encoding.immediate &= 0x7F
+        }
     }
 
     func plan(_ buffer: CodeBuffer) -> VectorPlan {
@@ -36,7 +38,9 @@ struct VectorPlanner {
         if encoding.isVEX { plan.traits.insert(.zeroesUpper) }
         if row.exceptions.contains(.simd) { plan.traits.insert(.simd) }
         if row.flagsWritten & 0x8D5 != 0 { plan.traits.insert(.writesFlags) }
-        if row.flagsRead & 0x8D5 != 0 || encoding.map == .oneByte && row.flagsWritten != 0 { plan.traits.insert(.readsFlags) }
+        if row.flagsRead & 0x8D5 != 0 || encoding.map == .oneByte && row.flagsWritten != 0 {
+            plan.traits.insert(.readsFlags)
+        }
         if isArithmetic { plan.traits.insert(.mayUnderflow) }
         plan.destination = encoding.reg
         plan.source = encoding.rm
@@ -129,7 +133,9 @@ struct VectorPlanner {
     private var isArithmetic: Bool {
         guard row.exceptions.contains(.simd) else { return false }
         switch (encoding.map, encoding.opcode) {
-        case (.map0F, 0x58), (.map0F, 0x59), (.map0F, 0x5C), (.map0F, 0x5E), (.map0F, 0x7C), (.map0F, 0x7D), (.map0F, 0xD0): return true
+        case (.map0F, 0x58), (.map0F, 0x59), (.map0F, 0x5C), (.map0F, 0x5E), (.map0F, 0x7C), (.map0F, 0x7D),
+            (.map0F, 0xD0):
+            return true
         case (.map0F, 0x5A): return encoding.pp & 1 != 0
         case (.map0F38, 0x96...0xBF), (.map0F3A, 0x40), (.map0F3A, 0x41): return true
         default: return false
@@ -139,7 +145,9 @@ struct VectorPlanner {
     // MARK: Kinds
 
     private var gate: VectorPlan.Gate {
-        if kind == .extendedState { return encoding.key & 0xFF == 0xAE && encoding.group & 6 == 2 ? encoding.isVEX ? .avx : .sse : .none }
+        if kind == .extendedState {
+            return encoding.key & 0xFF == 0xAE && encoding.group & 6 == 2 ? encoding.isVEX ? .avx : .sse : .none
+        }
         if encoding.map == .oneByte { return encoding.opcode == 0x9B ? .none : .x87 }
         if encoding.isVEX { return .avx }
         if encoding.map == .map0F, encoding.opcode == 0x77 { return .mmx }
@@ -272,7 +280,9 @@ struct VectorPlanner {
     private var vectorRegisters: (read: UInt16, written: UInt16) {
         var read = registers(.vector, written: false)
         var written = registers(.vector, written: true)
-        if !encoding.isVEX, encoding.map == .map0F38, encoding.opcode == 0x10 || encoding.opcode & ~1 == 0x14 { read |= 1 }
+        if !encoding.isVEX, encoding.map == .map0F38, encoding.opcode == 0x10 || encoding.opcode & ~1 == 0x14 {
+            read |= 1
+        }
         if isStringCompare, encoding.opcode & 1 == 0 { written |= 1 }
         if isStringCompare { read |= 1 }
         return (read, written)
@@ -282,7 +292,12 @@ struct VectorPlanner {
         let area = HostMemory(.rdi, CPUState.xsaveOffset)
         code.fxrstor64(area)
         if plan.traits.contains(.readsFlags) { pushGuestFlags(&code) }
-        encoding.emit(into: &code, memory: HostMemory(.rdi, VectorScratch.operand), generalIsReg: false, generalIsRM: false)
+        encoding.emit(
+            into: &code,
+            memory: HostMemory(.rdi, VectorScratch.operand),
+            generalIsReg: false,
+            generalIsRM: false
+        )
         if plan.traits.contains(.writesFlags) { saveFlags(&code) }
         code.fxsave64(area)
         code.fninit()

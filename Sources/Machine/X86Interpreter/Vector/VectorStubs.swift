@@ -1,7 +1,9 @@
 import HostCode
 import SystemCalls
 
-/// The host stubs of a machine and the plans that lead to them. Used only by the thread that runs the machine's vCPUs.
+/// The host stubs of a machine and the plans that lead to them.
+///
+/// Used only by the thread that runs the machine's vCPUs.
 final class VectorStubs {
     private let buffer: CodeBuffer
     private var plans: [VectorStubKey: UnsafeMutablePointer<VectorPlan>] = [:]
@@ -25,7 +27,9 @@ final class VectorStubs {
 
     deinit { removeAll() }
 
-    /// Whether the next block might not find room. The owner then forgets every decoded block and calls ``removeAll()``.
+    /// Whether the next block might not find room.
+    ///
+    /// The owner then forgets every decoded block and calls ``removeAll()``.
     var isNearlyFull: Bool { buffer.usedByteCount > Self.byteCount - Self.reserve || plans.count > Self.planLimit - 64 }
 
     func removeAll() {
@@ -34,7 +38,9 @@ final class VectorStubs {
         buffer.reset()
     }
 
-    /// The plan for `key`, made by `make` if it is new. Lives until ``removeAll()``.
+    /// The plan for `key`, made by `make` if it is new.
+    ///
+    /// Lives until ``removeAll()``.
     func plan(_ key: VectorStubKey, _ make: (CodeBuffer) -> VectorPlan) -> UnsafeMutablePointer<VectorPlan> {
         if let plan = plans[key] { return plan }
         let plan = UnsafeMutablePointer<VectorPlan>.allocate(capacity: 1)

@@ -1,4 +1,4 @@
-public import HostCode
+import HostCode
 internal import SystemCalls
 internal import X86
 internal import X86Decoder

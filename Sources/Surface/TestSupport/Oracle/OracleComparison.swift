@@ -23,8 +23,10 @@ struct OracleComparison {
     static let names = [
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     ]
-    /// Runs of bytes of the XSAVE area that are compared: control, status, tags; MXCSR; x87 registers; XMM; upper halves. Not the
-    /// x87 instruction and data pointers, which the host keeps only for some instructions.
+    /// Runs of bytes of the XSAVE area that are compared: control, status, tags; MXCSR; x87 registers; XMM; upper
+    /// halves.
+    ///
+    /// Not the x87 instruction and data pointers, which the host keeps only for some instructions.
     static let runs: [(Int, Int)] = [(0, 5), (24, 4)] + (0..<8).map { (32 + $0 * 16, 10) } + [(160, 256), (576, 256)]
 
     let generator: OracleGenerator

@@ -15,8 +15,9 @@ struct OracleEncoder {
         count += 1
     }
 
-    /// - Parameter base: A register 0...7 but 4 that every memory operand is to use as its only address register, or nil.
-    /// - Returns: The instruction and its bytes, or nil if no trial hit the row.
+    /// `base`: A register 0...7 but 4 that every memory operand is to use as its only address register, or nil.
+    ///
+    /// Returns the instruction and its bytes, or nil if no trial hit the row.
     mutating func encode(_ index: UInt16, base: UInt8?, _ random: inout OracleRandom) -> (DecodedInstruction, [UInt8])?
     {
         let row = OpcodeTable.row(index)

@@ -207,8 +207,9 @@ extension OracleGenerator {
         }
     }
 
-    /// A selector that leads to the same result on any host: null, or beyond every table. Registers that cannot be given back
-    /// get only such as fault.
+    /// A selector that leads to the same result on any host: null, or beyond every table.
+    ///
+    /// Registers that cannot be given back get only such as fault.
     private func prepareSelector(_ i: DecodedInstruction, _ target: UInt64?) {
         let isSafe =
             i.operation == .verr || i.operation == .verw || i.operation == .lar || i.operation == .lsl

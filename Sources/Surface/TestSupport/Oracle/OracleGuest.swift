@@ -14,8 +14,9 @@ enum OracleStop: Equatable {
     case endless
 }
 
-/// An interpreter in 64-bit user mode whose linear addresses hold code and data where a ``NativeExecutor`` has them. The two
-/// data pages lie apart and in reverse order in physical memory.
+/// An interpreter in 64-bit user mode whose linear addresses hold code and data where a ``NativeExecutor`` has them.
+///
+/// The two data pages lie apart and in reverse order in physical memory.
 final class OracleGuest {
     static let dataByteCount = 0x2000
     static let instructionLimit: UInt64 = 200

@@ -1,0 +1,112 @@
+import Engine
+import GuestMemory
+import Synchronization
+import SystemCalls
+import VirtualMachine
+import X86
+import X86Interpreter
+
+/// An interpreted vCPU whose state and code are made anew at random whenever it stops, and now and then.
+final class FuzzedProcessor: VirtualCPU, @unchecked Sendable {
+    // SAFETY: `random` and the counts are touched only by the one thread that runs the machine.
+    let inner: Interpreter
+    private let state: GuestState
+    private let control: MachineControl
+    private let limit: UInt64
+    private var random: RandomSource
+    private var roundEnd: UInt64 = 0
+    private var isFirst = true
+    private var turns = 0
+    private var lastCount: UInt64 = 0
+
+    init(_ inner: Interpreter, memory: GuestMemory, control: MachineControl, limit: UInt64, random: RandomSource) {
+        self.inner = inner
+        state = GuestState(memory: memory)
+        self.control = control
+        self.limit = limit
+        self.random = random
+        self.inner.sliceInstructionCount = 1000
+    }
+
+    func run() throws(VirtualCPUError) -> VMExit {
+        let count = inner.state.instructionCount
+        turns += 1
+        if count >= limit || turns > 5_000 {
+            control.end(.quit)
+            return .interrupted
+        }
+        // A state that only faults is left soon.
+        let isStuck = random.oneIn(4) && count &- lastCount < 4
+        lastCount = count
+        if !inner.isRunnable || count >= roundEnd || isStuck { newRound() }
+        switch random.below(256) {
+        case 0: inner.signal(.nonMaskableInterrupt)
+        case 1: inner.signal(.interruptPending)
+        case 2 where random.oneIn(8):
+            inner.signal(.initialize)
+            inner.signal(.startUp(vector: UInt8(Layout.code >> 12)))
+        default: break
+        }
+        let exit = try inner.run()
+        if exit == .shutdown || exit == .halted {
+            newRound()
+            return .interrupted
+        }
+        return exit
+    }
+
+    private func newRound() {
+        state.fill(&random, everything: isFirst || random.oneIn(8))
+        isFirst = false
+        state.scramble(inner.state, &random)
+        inner.stateChanged()
+        roundEnd = inner.state.instructionCount &+ UInt64(1 + random.below(random.oneIn(4) ? 20_000 : 500))
+    }
+
+    func completeRead(with value: UInt64) { inner.completeRead(with: value) }
+    func interrupt() { inner.interrupt() }
+    func signal(_ event: VirtualCPUEvent) { inner.signal(event) }
+    var isRunnable: Bool { true }
+    var counters: [(name: String, value: UInt64)] { inner.counters }
+}
+
+/// Makes fuzzed vCPUs that share one code cache.
+final class FuzzedProcessors: ProcessorFactory {
+    private let control: MachineControl
+    private let seed: UInt64
+    private let limit: UInt64
+    let made = Mutex<(cache: InterpreterCodeCache?, all: [FuzzedProcessor])>((nil, []))
+
+    init(control: MachineControl, seed: UInt64, limit: UInt64) {
+        self.control = control
+        self.seed = seed
+        self.limit = limit
+    }
+
+    var instructionCount: UInt64 { made.withLock { $0.all.reduce(0) { $0 &+ $1.inner.state.instructionCount } } }
+
+    func makeProcessor(_ setup: ProcessorSetup) throws(MachineError) -> Processor {
+        do throws(SystemCallError) {
+            let known = made.withLock { $0.cache }
+            let cache = if let known { known } else { try InterpreterCodeCache(memory: setup.memory) }
+            let inner = try Interpreter(
+                memory: setup.memory,
+                controller: setup.controller,
+                clock: setup.clock,
+                model: setup.model,
+                codeCache: cache,
+                identifier: setup.index,
+                cpuCount: setup.count
+            )
+            let random = RandomSource(seed: seed &* 64 &+ UInt64(setup.index))
+            let cpu = FuzzedProcessor(inner, memory: setup.memory, control: control, limit: limit, random: random)
+            made.withLock {
+                $0.cache = cache
+                $0.all.append(cpu)
+            }
+            return Processor(cpu: cpu, state: inner.state) { inner.stateChanged() }
+        } catch {
+            throw .memory(.mappingFailed(byteCount: 0, cause: error))
+        }
+    }
+}

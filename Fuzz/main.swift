@@ -1,0 +1,105 @@
+// vivfuzz KIND FIRST-SEED SECONDS [COUNT]: one seed after another, until the time is over or COUNT seeds are done.
+// KIND is code, devices or loaders. Prints each seed before it is run, so that the last line of a run that died names it; ends with
+// a line of figures. A seed that takes more than 20 s is a hang: SIGALRM ends the process.
+import Boot
+import Glibc
+import GuestMemory
+import VirtualMachine
+import X86
+
+let words = CommandLine.arguments
+guard words.count >= 4, let first = UInt64(words[2]), let seconds = Double(words[3]) else {
+    print("usage: vivfuzz code|devices|loaders FIRST-SEED SECONDS [COUNT]")
+    exit(64)
+}
+let limit = words.count > 4 ? UInt64(words[4]) ?? .max : .max
+
+func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
+
+/// A line on standard output, written at once: the process may die.
+func say(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = write(STDOUT_FILENO, bytes, bytes.count)
+}
+
+/// A disk of 1 MiB that has no name.
+func makeDisk() -> String {
+    var name = Array("/tmp/vivfuzz.XXXXXX".utf8CString)
+    let file = mkstemp(&name)
+    ftruncate(file, 1 << 20)
+    let path = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+    unlink(path)
+    return "/proc/self/fd/\(file)"
+}
+
+/// What is shared by the seeds of a process, and its figures.
+struct FuzzRun {
+    let disk: String
+    let backend: SerialBackend
+    var instructions: UInt64 = 0
+    var accesses: UInt64 = 0
+    var accepted: UInt64 = 0
+
+    func configuration(_ random: inout RandomSource) -> MachineConfiguration {
+        let kernel = HostFile(name: "kernel", bytes: LoaderInput.plainKernel)
+        let firmware = HostFile(name: "firmware", bytes: [UInt8](repeating: 0x90, count: 1 << 16))
+        return MachineConfiguration(
+            boot: random.oneIn(6) ? .firmware(firmware) : .kernel(kernel, initrd: nil, commandLine: ""),
+            memoryByteCount: Layout.ramByteCount,
+            processorCount: random.oneIn(3) ? 2 : 1,
+            model: random.oneIn(4) ? random.pick(CPUModel.all) : .vivariumV3,
+            disks: [DiskConfiguration(path: disk)],
+            serial: .disconnected,
+            clock: .instructions,
+            hasVirtioConsole: random.oneIn(3),
+            restartsOnReset: random.oneIn(2)
+        )
+    }
+
+    mutating func runSeed(_ kind: String, _ seed: UInt64) throws {
+        var random = RandomSource(seed: seed)
+        let control = MachineControl()
+        switch kind {
+        case "code":
+            let factory = FuzzedProcessors(control: control, seed: seed, limit: 100_000)
+            var shape = configuration(&random)
+            // A code cache lives as long as its memory.
+            shape.restartsOnReset = false
+            let machine = try VirtualMachine(shape, serial: backend, control: control, factory: factory)
+            _ = try machine.run()
+            instructions &+= factory.instructionCount
+        case "devices":
+            let factory = RandomDrivers(control: control, seed: seed, limit: 4000)
+            let machine = try VirtualMachine(
+                configuration(&random),
+                serial: backend,
+                control: control,
+                factory: factory
+            )
+            _ = try machine.run()
+            accesses &+= factory.accessCount
+        default:
+            if LoaderInput.run(seed: seed) { accepted += 1 }
+        }
+    }
+}
+
+var run = FuzzRun(disk: makeDisk(), backend: try SerialBackend(.disconnected))
+let start = now()
+var seed = first
+while now() - start < seconds, seed - first < limit {
+    say("seed \(words[1]) \(seed)")
+    alarm(20)
+    do { try run.runSeed(words[1], seed) } catch { say("refused \(seed): \(error)") }
+    seed += 1
+}
+alarm(0)
+let elapsed = (now() - start) * 10
+say(
+    "done \(words[1]): seeds \(seed - first) instructions \(run.instructions) accesses \(run.accesses) accepted \(run.accepted)"
+        + " seconds \(elapsed.rounded() / 10)"
+)
