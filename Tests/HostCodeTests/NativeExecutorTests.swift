@@ -55,7 +55,12 @@ import Testing
         native.state.mxcsr = 0x1F80 & ~0x200
         native.state.xsaveArea.storeBytes(of: SIMD4<Float>(1, 1, 1, 1), toByteOffset: 160, as: SIMD4<Float>.self)
         // divps xmm0, xmm1
-        #expect(native.run([0x0F, 0x5E, 0xC1]) == .exception(vector: 19, errorCode: 0, address: 0, codeOffset: 0))
+        guard case .exception(let vector, _, _, let codeOffset) = native.run([0x0F, 0x5E, 0xC1]) else {
+            Issue.record("the division by zero completed")
+            return
+        }
+        #expect(vector == 19)
+        #expect(codeOffset == 0)
         #expect(native.state.mxcsr & 0x3F == 4)
     }
 }
