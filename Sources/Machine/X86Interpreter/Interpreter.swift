@@ -15,6 +15,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
     private let block: HostMapping
     let core: Core
     let services: Services
+    private let codeChanges: CodeChangeQueue
     private let mailbox = Mutex(Mailbox())
 
     /// Events that carry more than a bit.
@@ -29,6 +30,8 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         static let nonMaskable: UInt32 = 4
         static let initialize: UInt32 = 8
         static let startUp: UInt32 = 16
+        /// A device has written to a page with decoded code.
+        static let codeChanges: UInt32 = 32
     }
 
     /// How many instructions one ``run()`` executes at most before it lets the next vCPU have its turn.
@@ -64,8 +67,10 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             as: Unmanaged<Services>.self
         )
         codeCache.cache.cores.append(core)
+        codeChanges = codeCache.changes
         core.resetRegisters()
         core.state.activity = identifier == 0 ? .active : .waitForStartUp
+        codeChanges.add(self)
     }
 
     /// The vCPU's state; to be touched only while ``run()`` is not running.
@@ -144,6 +149,30 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             if s.instructionCount &+ (services.counters.exceptions &- exceptions) >= end { return .interrupted }
             core.runBlocks(until: end)
             if let read = services.takeNeededRead() { return read }
+            if services.yields {
+                services.yields = false
+                return .interrupted
+            }
+        }
+    }
+
+    /// Called on a device's thread.
+    func noteCodeChanges() { clinux_atomic_or(pending, Pending.codeChanges) }
+
+    /// Throws away what was decoded from bytes that devices have written since.
+    private func forgetChangedCode() {
+        let page = UInt64(GuestMemory.pageByteCount)
+        for change in codeChanges.takeAll() {
+            var address = change.address.rawValue
+            let end = address &+ UInt64(change.byteCount)
+            while address < end {
+                let step = min(page &- address % page, end &- address)
+                let first = GuestAddress(address &- address % page)
+                if let host = services.memory.hostPointer(at: first, byteCount: Int(page)) {
+                    core.noteCodeWrite(host, Int(address % page), Int(step))
+                }
+                address &+= step
+            }
         }
     }
 
@@ -156,6 +185,10 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         if events & Pending.kick != 0 {
             clinux_atomic_and(pending, ~Pending.kick)
             return .interrupted
+        }
+        if events & Pending.codeChanges != 0 {
+            clinux_atomic_and(pending, ~Pending.codeChanges)
+            forgetChangedCode()
         }
         if events & Pending.initialize != 0 {
             clinux_atomic_and(pending, ~(Pending.initialize | Pending.startUp))
@@ -197,10 +230,12 @@ public final class InterpreterCodeCache: @unchecked Sendable {
     // SAFETY: used only by the one thread that runs the machine's vCPUs in turn.
     let cache: CodeCache
     let stubs: VectorStubs
+    let changes = CodeChangeQueue()
 
     public init(memory: GuestMemory) throws(SystemCallError) {
         cache = try CodeCache(memory: memory)
         stubs = try VectorStubs()
+        memory.observeCode(changes)
     }
 
     /// Throws away what was decoded from `byteCount` bytes at `host`, which lie in one page of guest memory, after they

@@ -69,6 +69,13 @@ extension Core {
         services.record(.blocks) { .block(rip: state.rip, physical: physical) }
     }
 
+    /// PAUSE: a loop that waits for another vCPU lets it have its turn, since vCPUs share one thread.
+    func pause() {
+        guard services.cpuCount > 1 else { return }
+        services.yields = true
+        leaveBlock()
+    }
+
     /// Delivers a fault of the instruction at RIP.
     @inline(never)
     func raise(_ fault: Fault) {

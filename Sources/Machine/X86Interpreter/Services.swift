@@ -21,6 +21,8 @@ final class Services {
     var msrs = MSRFile()
     var counters = InterpreterCounters()
     var globalPages = GlobalPages()
+    /// The vCPU gives up the rest of its turn.
+    var yields = false
     /// Whether any large page was entered into the TLB: INVLPG then has to forget more than one entry.
     var hasLargeMappings = false
     /// Host code for vector and x87 instructions.

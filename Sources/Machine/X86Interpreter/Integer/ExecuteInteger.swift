@@ -73,7 +73,8 @@ extension Core {
         // These fault as a load of the byte would (SDM 2A "CLFLUSH"); there are no caches to flush.
         case .clflush, .clflushopt, .clwb: try executeCacheFlush(i)
         // Memory is strongly ordered here, and vCPUs take turns.
-        case .nop, .pause, .prefetch, .lfence, .mfence, .sfence, .endbr: break
+        case .pause: pause()
+        case .nop, .prefetch, .lfence, .mfence, .sfence, .endbr: break
         default: throw .invalidOpcode
         }
     }
