@@ -124,6 +124,15 @@ static int declare_code16(uint64_t base) {
     return syscall(SYS_modify_ldt, 0x11, &descriptor, sizeof descriptor) == 0 ? 0 : errno;
 }
 
+/* The local table is empty again, as other code of the process expects it: this form of the descriptor clears an entry. */
+static void forget_code16(void) {
+    struct user_desc descriptor;
+    memset(&descriptor, 0, sizeof descriptor);
+    descriptor.read_exec_only = 1;
+    descriptor.seg_not_present = 1;
+    syscall(SYS_modify_ldt, 0x11, &descriptor, sizeof descriptor);
+}
+
 int chostprobe_measure(struct chostprobe_case *cases, int64_t count, int bits) {
     static uint8_t stack[1 << 16] __attribute__((aligned(64)));
     if (count <= 0) return 0;
@@ -170,6 +179,7 @@ int chostprobe_measure(struct chostprobe_case *cases, int64_t count, int bits) {
 
     for (int i = 0; i < signal_count; i++) sigaction(signals[i], &old[i], NULL);
     sigaltstack(&oldStack, NULL);
+    if (bits == 16) forget_code16();
     munmap(page, 2 * PAGE);
     return 0;
 }
