@@ -39,7 +39,7 @@ private final class TimerThread: @unchecked Sendable {
     private var origin: UInt64
     private var pausedAt: UInt64?
     private var isStopped = false
-    /// What the thread sleeps for now, in machine time; 0 while it is awake.
+    /// What the thread sleeps until, in machine time; 0 while it is awake.
     private var sleepsUntil: UInt64 = 0
 
     init() {
