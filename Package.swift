@@ -43,6 +43,7 @@ let package = Package(
         .target(name: "CLinux", path: "Sources/Base/CLinux"),
         .target(name: "CHostProbe", path: "Sources/Base/CHostProbe"),
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
+        .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "Telemetry"),
@@ -57,6 +58,15 @@ let package = Package(
             "X86Interpreter",
             ["CLinux", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder"],
             engine + [.unsafeFlags(["-Xllvm", "-min-jump-table-entries=1000"], .when(configuration: .release))]
+        ),
+        layer(
+            "Machine",
+            "X86Translator",
+            [
+                "CLinux", "CTranslator", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder",
+                "X86Interpreter",
+            ],
+            engine
         ),
         // Devices
         layer("Devices", "DeviceModel", ["GuestMemory"]),
@@ -77,7 +87,7 @@ let package = Package(
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
                 "PCI",
                 "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86",
-                "X86Interpreter",
+                "X86Interpreter", "X86Translator",
             ]
         ),
         // Surface

@@ -23,6 +23,11 @@ public final class CodeBuffer {
         }
     }
 
+    /// The first byte of the mapping that is written through.
+    public var writableBase: UnsafeMutableRawPointer { writable.base }
+    /// The first byte of the mapping that runs.
+    public var executableBase: UnsafeMutableRawPointer { executable.base }
+
     /// Appends what `body` assembles.
     ///
     /// `alignment`: Of the first byte; a power of two.

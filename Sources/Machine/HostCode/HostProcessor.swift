@@ -5,6 +5,21 @@ public enum HostProcessor {
     /// The features among those that vector instructions depend on.
     public static let vectorFeatures: CPUFeatureSet = probe()
 
+    /// The features of the integer instructions that the host has, among those that code is copied with.
+    public static let integerFeatures: [CPUFeature] = {
+        var features: [CPUFeature] = []
+        guard let highest = cpuid(0, 0)?.eax, let basic = cpuid(1, 0), let extended = cpuid(0x8000_0001, 0) else { return features }
+        func take(_ word: UInt32, _ bits: [(UInt32, CPUFeature)]) {
+            for (bit, feature) in bits where word >> bit & 1 != 0 { features.append(feature) }
+        }
+        take(basic.ecx, [(13, .cx16), (22, .movbe), (23, .popcnt), (30, .rdrand)])
+        take(extended.ecx, [(0, .lahf64), (5, .lzcnt), (8, .prefetchw)])
+        if highest >= 7, let more = cpuid(7, 0) {
+            take(more.ebx, [(3, .bmi1), (8, .bmi2), (18, .rdseed), (19, .adx)])
+        }
+        return features
+    }()
+
     private static func probe() -> CPUFeatureSet {
         var set = CPUFeatureSet([.base, .x87, .cmov, .cx8, .mmx, .fxsr, .sse, .sse2])
         guard let highest = cpuid(0, 0)?.eax, let basic = cpuid(1, 0) else { return set }

@@ -68,6 +68,10 @@ public struct OpcodeRow: Sendable {
     public var opcode: UInt8
     /// How each of the (up to four) operands is used, in the order of ``DecodedInstruction/operands``.
     public var access: (OperandAccess, OperandAccess, OperandAccess, OperandAccess)
+    /// Where each of them is encoded.
+    public var modes: (OperandMode, OperandMode, OperandMode, OperandMode)
+    /// A ModRM byte follows the opcode.
+    public var hasModRM: Bool
     /// Arithmetic flags in the RFLAGS layout.
     public var flagsRead: UInt16
     public var flagsWritten: UInt16

@@ -96,6 +96,8 @@ struct OpcodeTableBuilder {
                 map: map,
                 opcode: opcode,
                 access: (operand(0).access, operand(1).access, operand(2).access, operand(3).access),
+                modes: (operand(0).mode, operand(1).mode, operand(2).mode, operand(3).mode),
+                hasModRM: usesModRM[usesModRM.count - 1],
                 flagsRead: flags.read,
                 flagsWritten: flags.written,
                 flagsUndefined: flags.undefined,

@@ -1,5 +1,6 @@
 /// How the decoder finds one operand of a row: what the SDM's first operand letter says (SDM 2D appendix A.2).
-enum OperandMode: UInt8 {
+@frozen
+public enum OperandMode: UInt8, Sendable {
     case none
     /// The same operand for every instruction of the row.
     case fixed

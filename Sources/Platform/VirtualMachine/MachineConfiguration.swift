@@ -16,6 +16,9 @@ public struct MachineConfiguration: Sendable {
     public var hasVirtioConsole: Bool
     /// A guest that resets starts again; otherwise the machine ends.
     public var restartsOnReset: Bool
+    public var engine: EngineKind
+    /// Whether an engine that need not count instructions does, for its counters.
+    public var countsInstructions: Bool
 
     /// The most vCPUs that a machine can have: what 8-bit APIC IDs can name.
     public static let processorLimit = 64
@@ -29,7 +32,9 @@ public struct MachineConfiguration: Sendable {
         serial: SerialPort = .standardIO,
         clock: ClockKind = .host,
         hasVirtioConsole: Bool = false,
-        restartsOnReset: Bool = true
+        restartsOnReset: Bool = true,
+        engine: EngineKind = .interpret,
+        countsInstructions: Bool = false
     ) {
         self.boot = boot
         self.memoryByteCount = memoryByteCount
@@ -40,6 +45,8 @@ public struct MachineConfiguration: Sendable {
         self.clock = clock
         self.hasVirtioConsole = hasVirtioConsole
         self.restartsOnReset = restartsOnReset
+        self.engine = engine
+        self.countsInstructions = countsInstructions
     }
 }
 
@@ -66,6 +73,12 @@ public enum SerialPort: Hashable, Sendable {
     case unixSocket(path: String)
     /// Nothing: output is lost.
     case disconnected
+}
+
+/// What executes the guest's code.
+public enum EngineKind: Hashable, Sendable {
+    case interpret
+    case translate
 }
 
 /// Where the guest's time comes from.

@@ -17,6 +17,8 @@ public enum MachineError: Error, Sendable {
     case cannotOpen(path: String, cause: SystemCallError)
     case cannotMakePseudoTerminal(cause: SystemCallError)
     case badProcessorCount(Int)
+    /// The engine that was asked for cannot run here.
+    case engine(reason: String)
     case processor(index: Int, VirtualCPUError)
 }
 
@@ -32,6 +34,7 @@ extension MachineError: CustomStringConvertible {
         case .cannotMakePseudoTerminal(let cause): "cannot make a pseudo-terminal: \(cause)"
         case .badProcessorCount(let count):
             "a machine cannot have \(count) processors: 1 to \(MachineConfiguration.processorLimit) are possible"
+        case .engine(let reason): reason
         case .processor(let index, .unsupported(let reason, let instruction)):
             "processor \(index) cannot go on at 0x\(String(instruction, radix: 16)): \(reason)"
         }

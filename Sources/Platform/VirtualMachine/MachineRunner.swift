@@ -2,6 +2,7 @@ internal import DeviceModel
 internal import Engine
 internal import GuestMemory
 internal import InterruptControllers
+internal import SystemCalls
 internal import Telemetry
 internal import X86
 
@@ -43,6 +44,13 @@ final class MachineRunner {
     /// Runs until somebody ends the machine, or a vCPU shuts down.
     func run() throws(MachineError) -> MachineOutcome {
         defer { control.setRunning(nil) }
+        let clock = TurnClock()
+        defer { clock.stop() }
+        if members.count > 1, members.contains(where: { !$0.processor.endsTurns }) {
+            do throws(SystemCallError) { try clock.start(control) } catch {
+                throw .engine(reason: "cannot start a thread: \(error)")
+            }
+        }
         while true {
             var hasRun = false
             for (index, member) in members.enumerated() where member.processor.cpu.isRunnable {

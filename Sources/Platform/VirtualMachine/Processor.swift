@@ -9,10 +9,18 @@ public struct Processor: Sendable {
     public let state: CPUState
     /// Tells the engine that ``state`` was changed by somebody else.
     public let stateChanged: @Sendable () -> Void
+    /// Whether its turn ends by itself after some instructions; otherwise it has to be interrupted.
+    public let endsTurns: Bool
 
-    public init(cpu: any VirtualCPU, state: CPUState, stateChanged: @escaping @Sendable () -> Void = {}) {
+    public init(
+        cpu: any VirtualCPU,
+        state: CPUState,
+        endsTurns: Bool = true,
+        stateChanged: @escaping @Sendable () -> Void = {}
+    ) {
         self.cpu = cpu
         self.state = state
+        self.endsTurns = endsTurns
         self.stateChanged = stateChanged
     }
 }

@@ -24,7 +24,16 @@ public final class VirtualMachine {
         control: MachineControl,
         trace: MachineTrace? = nil
     ) throws(MachineError) {
-        try self.init(configuration, serial: serial, control: control, trace: trace, factory: InterpretedProcessors())
+        let factory: any ProcessorFactory
+        switch configuration.engine {
+        case .interpret: factory = InterpretedProcessors()
+        case .translate:
+            guard configuration.clock == .host else {
+                throw .engine(reason: "time that is counted in instructions needs --engine interpret")
+            }
+            factory = TranslatedProcessors(countsInstructions: configuration.countsInstructions)
+        }
+        try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory)
     }
 
     /// The same with an engine of the caller's.

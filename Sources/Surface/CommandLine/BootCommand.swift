@@ -222,7 +222,9 @@ public struct BootCommand: ParsableCommand {
             serial: serial,
             clock: clock == .host ? .host : .instructions,
             hasVirtioConsole: virtioConsole,
-            restartsOnReset: !noReboot
+            restartsOnReset: !noReboot,
+            engine: engine.kind(clock: clock),
+            countsInstructions: stats
         )
     }
 

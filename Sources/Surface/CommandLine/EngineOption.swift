@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import VirtualMachine
 
 /// What `--engine` names.
 public enum EngineOption: String, ExpressibleByArgument, CaseIterable, Sendable {
@@ -10,8 +11,17 @@ public enum EngineOption: String, ExpressibleByArgument, CaseIterable, Sendable 
     /// Why this engine cannot be had, or nil where it can.
     var refusal: String? {
         switch self {
-        case .auto, .interpret: nil
-        case .translate, .kvm: "this version has no engine '\(rawValue)': use --engine interpret"
+        case .auto, .interpret, .translate: nil
+        case .kvm: "this version has no engine '\(rawValue)': use --engine interpret"
+        }
+    }
+
+    /// The engine for a guest whose time comes from `clock`.
+    func kind(clock: ClockOption) -> EngineKind {
+        switch self {
+        case .translate: .translate
+        case .interpret, .kvm: .interpret
+        case .auto: .interpret
         }
     }
 }

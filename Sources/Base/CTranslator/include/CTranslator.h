@@ -1,0 +1,24 @@
+#ifndef CTRANSLATOR_H
+#define CTRANSLATOR_H
+#include <stdint.h>
+
+/* What the signal handler must know of the vCPU whose translated code a thread runs. It decides nothing: a fault inside the
+   code becomes a jump to `fault_exit`, with the faulting address of the code kept in the vCPU's block. */
+struct ctranslator_context {
+  uint64_t code_start;   /* executable mapping of the generated code */
+  uint64_t code_end;
+  uint64_t guard_start;  /* below the stack of return addresses: an overflow forgets them all */
+  uint64_t guard_end;
+  uint64_t stack_reset;  /* the stack pointer when it is empty */
+  uint64_t fault_exit;   /* the code that leaves after a fault */
+  uint64_t fault_pc;     /* where the handler stores the faulting program counter */
+};
+
+/* Makes this thread run translated code of the vCPU whose block is at `block`: sets the GS base and, once a thread, an
+   alternate signal stack. 0, or a negative errno. */
+int ctranslator_enter_thread(const struct ctranslator_context *context, void *block);
+
+/* Installs the handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL once a process. 0, or a negative errno. */
+int ctranslator_install(void);
+
+#endif

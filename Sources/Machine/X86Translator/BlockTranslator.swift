@@ -1,0 +1,292 @@
+import Engine
+import HostCode
+import X86
+import X86Decoder
+import X86Interpreter
+
+/// Translates one block of 64-bit guest code.
+///
+/// The code of an instruction changes nothing that the guest can see before its last point of failure, so that any failure
+/// - a page that the TLB does not hold, a device, a fault - leaves a state from which the interpreter can run the instruction.
+/// Every sequence of ours leaves the flags alone.
+struct BlockTranslator {
+    /// A jump whose code lies behind the block.
+    private struct Edge {
+        /// Where the displacement lies that leads to it.
+        var field: Int
+        var guestOffset: Int
+        /// The linear target.
+        var target: UInt64
+    }
+
+    /// A failed check: its jump, and where the access starts.
+    private struct Miss {
+        var field: Int
+        var resume: Int
+        var guestOffset: Int
+        var byteCount: Int
+        var isWrite: Bool
+    }
+
+    /// What code may use.
+    struct Environment {
+        var model: CPUModel
+        var hostFeatures: CPUFeatureSet
+        /// CR0, CR4 and XCR0 let SSE, and AVX, run.
+        var usesSSE = false
+        var usesAVX = false
+        var countsInstructions = false
+        var yieldsOnPause = false
+        var stubs: Stubs
+    }
+
+    let environment: Environment
+    let store: TranslationStore
+    var e: Emitter
+    let table: Int
+    let rip: UInt64
+    let code: UnsafePointer<UInt8>
+    let number: UInt32
+    var i = DecodedInstruction()
+    /// Of the running instruction, and of the next, from the block's start.
+    var guestOffset = 0
+    var nextOffset = 0
+    private var edges: [Edge] = []
+    private var misses: [Miss] = []
+    private var uncounted = 0
+    private(set) var fallbackCount = 0
+
+    static let longestBlock = 64
+
+    /// The block at `rip`, whose bytes up to the page's end are at `code`.
+    init(_ environment: Environment, _ store: TranslationStore, table: Int, rip: UInt64, view: UInt32, code: UnsafePointer<UInt8>) {
+        self.environment = environment
+        self.store = store
+        self.table = table
+        self.rip = rip
+        self.code = code
+        e = Emitter(base: store.code.writableBase, offset: store.used)
+        number = store.blocks.append(
+            BlockRecord(rip: rip, start: UInt32(store.used), view: view, firstSite: UInt32(store.sites.count))
+        )
+    }
+
+    /// Linear address of the next instruction.
+    var nextRIP: UInt64 { rip &+ UInt64(nextOffset) }
+
+    /// Translates to the block's end, and enters the block.
+    mutating func translate() -> UInt32 {
+        let available = 4096 - Int(rip & 0xFFF)
+        var count = 0
+        var isOpen = true
+        while isOpen, count < Self.longestBlock {
+            i = DecodedInstruction()
+            guestOffset = nextOffset
+            let status = InstructionDecoder.decode(code + guestOffset, count: available - guestOffset, size: .bits64, into: &i)
+            guard status == .complete else {
+                if count == 0 {
+                    // It straddles pages, or is too long.
+                    leave()
+                    nextOffset = available
+                    isOpen = false
+                }
+                break
+            }
+            nextOffset = guestOffset + Int(i.length)
+            count += 1
+            uncounted += 1
+            isOpen = instruction()
+        }
+        if isOpen { jump(to: nextRIP) }
+        finish(count)
+        return number
+    }
+
+    private mutating func finish(_ count: Int) {
+        for edge in edges { write(edge) }
+        for miss in misses {
+            e.patch(miss.field, to: e.offset)
+            e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
+            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
+        }
+        store.blocks[number].end = UInt32(e.offset)
+        store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
+        store.blocks[number].byteCount = UInt16(nextOffset)
+        store.blocks[number].instructionCount = UInt16(count)
+        store.used = (e.offset + 15) & ~15
+        store.enter(number)
+    }
+
+    /// Records that the call just written leaves.
+    @discardableResult
+    mutating func addSite(
+        _ kind: Site.Kind,
+        _ guestOffset: Int,
+        byteCount: Int = 0,
+        resume: Int = 0,
+        target: UInt64? = nil,
+        offset: Int? = nil
+    ) -> UInt32 {
+        store.sites.append(
+            Site(
+                offset: UInt32(offset ?? e.offset),
+                resume: UInt32(resume),
+                block: number,
+                guestOffset: UInt16(guestOffset),
+                kind: kind,
+                byteCount: UInt8(byteCount),
+                target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
+            )
+        )
+    }
+
+    // MARK: Leaving
+
+    /// Lets the interpreter run the instruction, and goes on behind it.
+    mutating func fallback() {
+        count()
+        fallbackCount += 1
+        e.call(environment.stubs.fallback)
+        addSite(.fallback, guestOffset)
+    }
+
+    /// Lets the interpreter run the instruction, which goes somewhere else.
+    mutating func leave() {
+        count()
+        fallbackCount += 1
+        e.call(environment.stubs.fallback)
+        addSite(.leave, guestOffset)
+    }
+
+    /// Adds the instructions since the last call to the vCPU's count.
+    mutating func count(excluding excluded: Int = 1) {
+        let n = uncounted - excluded
+        uncounted = 0
+        guard environment.countsInstructions, n > 0 else { return }
+        e.loadState(HostRegisters.scratch, TranslatorLayout.instructionCount)
+        e.lea(HostRegisters.scratch, base: HostRegisters.scratch, n)
+        e.storeState(TranslatorLayout.instructionCount, HostRegisters.scratch)
+    }
+
+    // MARK: Jumps
+
+    /// JMP to a linear address.
+    mutating func jump(to target: UInt64) {
+        count(excluding: 0)
+        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target))
+    }
+
+    /// The host's Jcc to a linear address.
+    mutating func jump(if condition: UInt8, to target: UInt64) {
+        count(excluding: 0)
+        edges.append(Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target))
+    }
+
+    /// The host's CALL of a linear address.
+    mutating func call(to target: UInt64) {
+        edges.append(Edge(field: e.call(e.offset), guestOffset: guestOffset, target: target))
+    }
+
+    private mutating func write(_ edge: Edge) {
+        let crosses = (edge.target ^ rip) & ~0xFFF != 0
+        let isBackward = edge.target <= rip &+ UInt64(edge.guestOffset)
+        var field = edge.field
+        var guardField = 0
+        if isBackward || crosses { e.patch(field, to: e.offset) }
+        if isBackward {
+            e.loadState32(HostRegisters.scratch, TranslatorLayout.pending)
+            e.jumpIfZeroCount(over: 5)
+            e.call(environment.stubs.pending)
+            addSite(.pending, edge.guestOffset, target: edge.target)
+        }
+        if crosses {
+            let slot = Int(edge.target >> 12 & UInt64(TLB.entryCount - 1))
+            e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(table, TLB.viewID) + slot * 8)
+            // Never equal to any view's number until it is linked.
+            e.bytes(0x89_8D48, 3)
+            guardField = e.offset
+            e.dword(Int(Int32.min))
+            e.jumpIfZeroCount(over: 5)
+            e.jump(e.offset + 10)
+        }
+        if isBackward || crosses { field = e.jump(e.offset + 5) }
+        e.patch(field, to: e.offset)
+        e.call(environment.stubs.link)
+        let site = addSite(.link, edge.guestOffset, target: edge.target)
+        store.sites[site].field = UInt32(field)
+        store.sites[site].guardField = UInt32(guardField)
+    }
+
+    // MARK: Memory
+
+    /// R9 = the linear address of the memory operand.
+    mutating func address() {
+        let r9 = HostRegisters.address
+        let rcx = HostRegisters.scratch
+        if i.base == 17 {
+            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
+            if i.addressByteCount == 4 { linear &= 0xFFFF_FFFF }
+            e.move(r9, constant: linear)
+        } else if i.base == 18 {
+            e.move(r9, constant: i.addressByteCount == 4 ? i.immediate & 0xFFFF_FFFF : i.immediate)
+        } else {
+            effectiveAddress(r9, wide: i.addressByteCount == 8)
+        }
+        if i.segment == 4 || i.segment == 5 {
+            e.loadState(rcx, TranslatorLayout.effectiveBase(i.segment))
+            e.joinAddress()
+        }
+    }
+
+    /// LEA with the operand's registers; those in memory come through R9 and RCX.
+    mutating func effectiveAddress(_ destination: UInt8, wide: Bool) {
+        var base = Emitter.none
+        var index = Emitter.none
+        if i.base < 16 {
+            base = HostRegisters.host(i.base)
+            if base == HostRegisters.inMemory {
+                base = HostRegisters.address
+                e.loadState(base, TranslatorLayout.general(i.base))
+            }
+        }
+        if i.index < 16 {
+            index = HostRegisters.host(i.index)
+            if index == HostRegisters.inMemory {
+                index = HostRegisters.scratch
+                e.loadState(index, TranslatorLayout.general(i.index))
+            }
+        }
+        e.lea(destination, base: base, index: index, scale: i.scale, Int(i.displacement), wide: wide)
+    }
+
+    /// Proves that the `byteCount` bytes at R9 may be accessed: afterwards the host address is R9 + RCX.
+    ///
+    /// `resume`: Where R9 is computed, to which a miss returns.
+    mutating func check(_ byteCount: Int, write: Bool, resume: Int) {
+        let rcx = HostRegisters.scratch
+        e.slot()
+        e.loadTable(rcx, TranslatorLayout.tlb(table, write ? TLB.writeTag : TLB.readTag))
+        e.sumOfScratch(byteCount - 1)
+        e.extract(rcx, mask: TranslatorLayout.pageMask)
+        e.jumpIfZeroCount(over: 5)
+        misses.append(
+            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write)
+        )
+        e.slot()
+        e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
+    }
+
+    /// The memory operand: R9 + RCX is its host address.
+    mutating func operand(_ byteCount: Int, write: Bool) {
+        let resume = e.offset
+        address()
+        check(byteCount, write: write, resume: resume)
+    }
+
+    /// `byteCount` bytes at guest RSP + `displacement`.
+    mutating func stack(_ displacement: Int, _ byteCount: Int, write: Bool) {
+        let resume = e.offset
+        e.lea(HostRegisters.address, base: HostRegisters.guestStack, displacement)
+        check(byteCount, write: write, resume: resume)
+    }
+}

@@ -1,0 +1,87 @@
+import SystemCalls
+
+/// A place in translated code from which it can be left, found by the host address that its call pushes.
+struct Site {
+    enum Kind: UInt8 {
+        /// A memory access: run again from ``resume`` once the TLB has the page.
+        case access
+        /// The interpreter runs the instruction; the code goes on behind the call.
+        case fallback
+        /// The interpreter runs the instruction, and the next one is wherever it leads.
+        case leave
+        /// A jump to ``target`` that is not linked yet.
+        case link
+        /// An event is pending before a jump to ``target``.
+        case pending
+        /// Not an exit: a host instruction that may raise a signal starts here.
+        case hostFault
+    }
+
+    /// What the call pushes: the offset in the code buffer behind it.
+    var offset: UInt32
+    /// Where an access starts again.
+    var resume: UInt32 = 0
+    var block: UInt32
+    /// Of the instruction, from the block's first byte.
+    var guestOffset: UInt16
+    var kind: Kind
+    /// Bytes of the access.
+    var byteCount: UInt8 = 0
+    /// Of a jump, from the block's first byte.
+    var target: Int32 = 0
+    /// Where the displacement of a link's jump lies.
+    var field: UInt32 = 0
+    /// Where the number of the view that a link expects lies, or 0 where it stays in its page.
+    var guardField: UInt32 = 0
+    /// The block that a link leads to, or 0.
+    var linked: UInt32 = 0
+    /// The next link to the same block.
+    var nextIncoming: UInt32 = 0
+}
+
+/// One translated block: a run of guest instructions in one page, seen at one address.
+struct BlockRecord {
+    var rip: UInt64
+    var start: UInt32
+    var end: UInt32 = 0
+    var view: UInt32
+    /// The first of its sites; they lie together.
+    var firstSite: UInt32
+    var siteCount: UInt32 = 0
+    /// Of guest code.
+    var byteCount: UInt16 = 0
+    var instructionCount: UInt16 = 0
+    /// The first link to it, or 0.
+    var incoming: UInt32 = 0
+    var isDead = false
+}
+
+/// Records of one type in a lazily backed array that never moves; number 0 is never used.
+struct RecordArray<Record>: ~Copyable {
+    private let mapping: HostMapping
+    let records: UnsafeMutablePointer<Record>
+    let capacity: Int
+    private(set) var count = 1
+
+    init(capacity: Int) throws(SystemCallError) {
+        self.capacity = capacity
+        mapping = try HostMapping(anonymous: (capacity * MemoryLayout<Record>.stride + 4095) & ~4095)
+        // SAFETY: the mapping holds only records of this type.
+        records = mapping.base.assumingMemoryBound(to: Record.self)
+    }
+
+    @inline(__always)
+    mutating func append(_ record: Record) -> UInt32 {
+        (records + count).initialize(to: record)
+        count += 1
+        return UInt32(truncatingIfNeeded: count - 1)
+    }
+
+    mutating func removeAll() { count = 1 }
+
+    @inline(__always)
+    subscript(_ index: UInt32) -> Record {
+        get { records[Int(index)] }
+        nonmutating _modify { yield &records[Int(index)] }
+    }
+}

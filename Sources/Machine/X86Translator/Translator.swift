@@ -1,0 +1,370 @@
+internal import CLinux
+internal import CTranslator
+public import Engine
+internal import Glibc
+internal import HostCode
+internal import SystemCalls
+public import X86
+public import X86Interpreter
+
+/// One vCPU whose 64-bit code is translated to host code; the interpreter runs everything else, on the same state.
+///
+/// Owned by one thread at a time, but for ``interrupt()`` and ``signal(_:)``.
+public final class Translator: VirtualCPU, @unchecked Sendable {
+    // SAFETY: as for `Interpreter`: everything is touched only by the thread that runs the vCPU, but for its atomic word of events.
+    let interpreter: Interpreter
+    let block: UnsafeMutableRawPointer
+    let store: TranslationStore
+    private let returnStack: HostMapping
+    private let emptyReturnStack: UInt
+    private let context: UnsafeMutablePointer<ctranslator_context>
+    var environment: BlockTranslator.Environment
+    var statistics = TranslatorStatistics()
+    /// The hash slots in use, a list for each table.
+    private var usedHashSlots: [[UInt16]] = [[], [], []]
+    /// What ``Layout/translationEpoch`` was when the hash and the return stack were last known to be right.
+    private var seenEpoch: UInt64 = 0
+    /// The store's generation that the numbers of views in the TLB belong to.
+    private var seenGeneration: UInt64 = 0
+    /// CR0, CR4 and XCR0 as far as code depends on them.
+    private var signature: UInt64 = .max
+    /// Events that cannot be delivered yet, taken out of the pending word so that they do not stop every loop.
+    private var deferredEvents: UInt32 = 0
+    private static let returnStackByteCount = 64 << 10
+
+    /// Makes a vCPU around `interpreter`; those of one machine share `cache`.
+    ///
+    /// `countsInstructions`: Translated instructions are counted too, at a small cost.
+    public init(
+        interpreter: Interpreter,
+        cache: TranslationCache,
+        cpuCount: Int,
+        countsInstructions: Bool = false
+    ) throws(TranslatorError) {
+        self.interpreter = interpreter
+        block = interpreter.block
+        store = cache.store
+        do throws(SystemCallError) { returnStack = try HostMapping(anonymous: Self.returnStackByteCount) } catch {
+            throw .system(error)
+        }
+        guard mprotect(returnStack.base, 4096, PROT_NONE) == 0 else {
+            throw .system(SystemCallError("mprotect", errno: errno))
+        }
+        emptyReturnStack = UInt(bitPattern: returnStack.base) + UInt(Self.returnStackByteCount) - 64
+
+        let stubs = cache.stubs
+        environment = BlockTranslator.Environment(
+            model: interpreter.model,
+            hostFeatures: HostRequirements.features,
+            countsInstructions: countsInstructions,
+            yieldsOnPause: cpuCount > 1,
+            stubs: stubs
+        )
+        context = .allocate(capacity: 1)
+        let executable = UInt64(UInt(bitPattern: store.code.executableBase))
+        context.initialize(
+            to: ctranslator_context(
+                code_start: executable,
+                code_end: executable + UInt64(store.code.byteCount),
+                guard_start: UInt64(UInt(bitPattern: returnStack.base)),
+                guard_end: UInt64(UInt(bitPattern: returnStack.base)) + 4096,
+                stack_reset: UInt64(emptyReturnStack),
+                fault_exit: executable + UInt64(stubs.hostFault),
+                fault_pc: UInt64(UInt(bitPattern: block)) + UInt64(TranslatorLayout.faultPC)
+            )
+        )
+        let s = state
+        s[field: TranslatorLayout.pageMask] = ~0xFFF
+        s[field: TranslatorLayout.hashMask] = TranslatorLayout.hashIndexMask
+        s[dword: TranslatorLayout.hostMXCSR] = 0x1F80
+        (UnsafeMutableRawPointer(bitPattern: emptyReturnStack)).unsafelyUnwrapped
+            .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
+        for table in 0..<3 {
+            for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
+        }
+        forgetLinear()
+    }
+
+    deinit { context.deallocate() }
+
+    public var state: CPUState { CPUState(raw: block) }
+
+    public func stateChanged() { interpreter.stateChanged() }
+    public func interrupt() { interpreter.interrupt() }
+    public func signal(_ event: VirtualCPUEvent) { interpreter.signal(event) }
+    public var isRunnable: Bool { interpreter.isRunnable }
+    public func completeRead(with value: UInt64) { interpreter.completeRead(with: value) }
+
+    private var pending: UnsafeMutablePointer<UInt32> {
+        // SAFETY: the word is only ever accessed as an atomic 32-bit integer.
+        (block + CPUState.pendingEventsOffset).assumingMemoryBound(to: UInt32.self)
+    }
+
+    // MARK: Running
+
+    public func run() throws(VirtualCPUError) -> VMExit {
+        guard ctranslator_enter_thread(context, block) == 0 else {
+            throw .unsupported(reason: "the host lets this thread set no GS base", instruction: state.rip)
+        }
+        defer { restoreDeferredEvents() }
+        while true {
+            restoreDeferredEvents()
+            if let exit = interpreter.takeExit() { return exit }
+            if interpreter.canTranslate {
+                deferEvents()
+                runTranslated()
+            } else if state.isLong64 {
+                statistics.steps.mode &+= 1
+                interpreter.stepOne()
+            } else {
+                interpreter.interpret(atMost: 1000)
+            }
+            if let read = interpreter.takeNeededRead() { return read }
+        }
+    }
+
+    private func restoreDeferredEvents() {
+        guard deferredEvents != 0 else { return }
+        clinux_atomic_or(pending, deferredEvents)
+        deferredEvents = 0
+    }
+
+    /// What is still pending here cannot be delivered before the guest's flags change.
+    private func deferEvents() {
+        let events = clinux_atomic_load(pending)
+        guard events != 0 else { return }
+        clinux_atomic_and(pending, ~events)
+        deferredEvents |= events
+    }
+
+    private func runTranslated() {
+        guard var offset = find(state.rip) else {
+            // The fetch faults, for the interpreter to raise.
+            return interpreter.stepOne()
+        }
+        loadFlags()
+        let s = state
+        let executable = UInt(bitPattern: store.code.executableBase)
+        let enter = HostCodeAddress(rawValue: executable + UInt(environment.stubs.enter))
+        while true {
+            s[field: TranslatorLayout.resume] = UInt64(executable) + UInt64(offset)
+            enter.call(block)
+            guard let next = handleExit() else { return }
+            offset = next
+        }
+    }
+
+    /// Acts on the reason for which translated code was left.
+    ///
+    /// - Returns: The offset of the code to go on with; nil to look for events first, with the state whole.
+    private func handleExit() -> Int? {
+        let s = state
+        let reason = ExitReason(rawValue: s[dword: TranslatorLayout.exitReason]) ?? .none
+        switch reason {
+        case .dispatch:
+            statistics.dispatches &+= 1
+            s.rip = s[field: TranslatorLayout.exitAddress]
+            guard !attention, let offset = find(s.rip) else { return leave() }
+            remember(s.rip, offset)
+            return offset
+        case .hostFault:
+            let executable = UInt64(UInt(bitPattern: store.code.executableBase))
+            let number = store.site(at: UInt32(truncatingIfNeeded: s[field: TranslatorLayout.faultPC] &- executable) &+ 1)
+            statistics.steps.hostFault &+= 1
+            return interpret(store.sites[number], resume: nil)
+        default: break
+        }
+        let offset = popReturn()
+        let site = store.sites[store.site(at: offset)]
+        switch reason {
+        case .readMiss, .writeMiss:
+            let linear = s[field: TranslatorLayout.exitAddress]
+            statistics.misses &+= 1
+            let crosses = linear & 0xFFF &+ UInt64(site.byteCount) > 4096
+            if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }
+            return interpret(site, resume: nil)
+        case .fallback:
+            statistics.steps.instruction &+= 1
+            return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
+        case .link:
+            let number = store.site(at: offset)
+            return follow(number)
+        case .pending:
+            s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: Int64(site.target))
+            return leave()
+        default: return leave()
+        }
+    }
+
+    /// The offset that the call of a stub pushed.
+    private func popReturn() -> UInt32 {
+        let s = state
+        let top = s[field: TranslatorLayout.returnStack]
+        s[field: TranslatorLayout.returnStack] = top &+ 8
+        let address = UnsafeRawPointer(bitPattern: UInt(top)).unsafelyUnwrapped.load(as: UInt64.self)
+        return UInt32(truncatingIfNeeded: address &- UInt64(UInt(bitPattern: store.code.executableBase)))
+    }
+
+    /// Whether somebody wants something of this vCPU.
+    private var attention: Bool { state[dword: CPUState.pendingEventsOffset] != 0 }
+
+    private func leave() -> Int? {
+        storeFlags()
+        return nil
+    }
+
+    /// Runs the instruction at `site` in the interpreter.
+    ///
+    /// - Returns: `resume` if the next instruction is the one behind it and nothing has changed that its code depends on;
+    ///   otherwise where the next instruction is translated.
+    private func interpret(_ site: Site, resume: Int?) -> Int? {
+        let s = state
+        let record = store.blocks[site.block]
+        let start = record.rip &+ UInt64(site.guestOffset)
+        s.rip = start
+        storeFlags()
+        let table = interpreter.currentTable
+        statistics.count(at: start)
+        interpreter.stepOne()
+        guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
+        else { return nil }
+        if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
+            signature == currentSignature
+        {
+            loadFlags()
+            return resume
+        }
+        guard let offset = find(s.rip) else { return nil }
+        loadFlags()
+        return offset
+    }
+
+    private func loadFlags() {
+        let s = state
+        s[field: TranslatorLayout.hostFlags] = s.rflags & RFlags.arithmetic | 0x202
+    }
+
+    private func storeFlags() { state.setArithmeticFlags(state[field: TranslatorLayout.hostFlags]) }
+
+    /// The jump at `number` is to be made, and linked if its target can be translated.
+    private func follow(_ number: UInt32) -> Int? {
+        let site = store.sites[number]
+        let target = store.blocks[site.block].rip &+ UInt64(bitPattern: Int64(site.target))
+        state.rip = target
+        statistics.links &+= 1
+        let generation = store.generation
+        guard let view = view(target), let found = translated(target, view) else { return leave() }
+        // A reset has thrown the jump away.
+        if store.generation == generation, !store.blocks[site.block].isDead { store.link(number, to: found) }
+        return attention ? leave() : Int(store.blocks[found].start)
+    }
+
+    // MARK: Finding code
+
+    private var currentSignature: UInt64 {
+        let s = state
+        return s.cr0 & (CR0.emulation | CR0.taskSwitched) | (s.cr4 & (CR4.osfxsr | CR4.osxsave)) << 8 | (s.xcr0 & 7) << 32
+    }
+
+    /// The code for the instruction at `rip`, translated now if need be; nil where fetching it faults.
+    private func find(_ rip: UInt64) -> Int? {
+        if signature != currentSignature { adoptSignature() }
+        if seenGeneration != store.generation { forgetViews() }
+        if seenEpoch != state[field: Layout.translationEpoch] { forgetLinear() }
+        guard let view = view(rip), let found = translated(rip, view) else {
+            return nil
+        }
+        return Int(store.blocks[found].start)
+    }
+
+    private func adoptSignature() {
+        let s = state
+        signature = currentSignature
+        let usesSSE = s.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && s.cr4 & CR4.osfxsr != 0
+        environment.usesSSE = usesSSE
+        environment.usesAVX = usesSSE && s.cr4 & CR4.osxsave != 0 && s.xcr0 & 6 == 6
+        if store.signature != signature { reset() }
+    }
+
+    /// The view of the page that holds `rip`, entered into the TLB.
+    private func view(_ rip: UInt64) -> UInt32? {
+        let table = interpreter.currentTable
+        let slot = Int(rip >> 12 & UInt64(TLB.entryCount - 1)) * 8
+        let entry = block + TranslatorLayout.tlb(table, 0) + slot
+        let page = rip & ~0xFFF
+        if entry.load(fromByteOffset: TLB.fetchTag, as: UInt64.self) &+ page == 0 {
+            let number = entry.load(fromByteOffset: TLB.viewID, as: UInt64.self)
+            if number != 0 { return UInt32(truncatingIfNeeded: number) }
+        }
+        guard let host = interpreter.fetchPage(rip) else { return nil }
+        let number = store.view(page, host, table)
+        entry.storeBytes(of: UInt64(number), toByteOffset: TLB.viewID, as: UInt64.self)
+        return number
+    }
+
+    private func translated(_ rip: UInt64, _ view: UInt32) -> UInt32? {
+        if let known = store.block(view, rip) { return known }
+        var view = view
+        if store.isFull {
+            reset()
+            guard let again = self.view(rip) else { return nil }
+            view = again
+        }
+        let record = store.views[Int(view)]
+        let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        var translator = BlockTranslator(environment, store, table: record.table, rip: rip, view: view, code: code)
+        let number = translator.translate()
+        let made = store.blocks[number]
+        interpreter.markCode(hostPage: record.hostPage, offset: Int(rip & 0xFFF), byteCount: Int(made.byteCount))
+        statistics.blocks &+= 1
+        statistics.translatedInstructions &+= UInt64(made.instructionCount)
+        statistics.guestByteCount &+= UInt64(made.byteCount)
+        statistics.hostByteCount &+= UInt64(made.end - made.start)
+        return number
+    }
+
+    /// Throws every translation away.
+    private func reset() {
+        statistics.resets &+= 1
+        store.removeAll()
+        store.signature = signature
+        forgetViews()
+    }
+
+    /// Another reset has given the numbers of views to other pages.
+    private func forgetViews() {
+        seenGeneration = store.generation
+        for table in 0..<3 {
+            let views = block + TranslatorLayout.tlb(table, TLB.viewID)
+            views.initializeMemory(as: UInt8.self, repeating: 0, count: TLB.entryCount * 8)
+        }
+        forgetLinear()
+    }
+
+    /// Forgets what holds for linear addresses: the hash and the return stack.
+    private func forgetLinear() {
+        seenEpoch = state[field: Layout.translationEpoch]
+        state[field: TranslatorLayout.returnStack] = UInt64(emptyReturnStack)
+        for table in 0..<3 {
+            for slot in usedHashSlots[table] { clearHash(table, Int(slot)) }
+            usedHashSlots[table].removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func clearHash(_ table: Int, _ slot: Int) {
+        (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: 1, as: UInt64.self)
+        let leave = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(environment.stubs.dispatchExit)
+        (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: leave, as: UInt64.self)
+    }
+
+    /// Enters the code for `rip` into the hash of the current table.
+    private func remember(_ rip: UInt64, _ offset: Int) {
+        let table = interpreter.currentTable
+        let slot = Int((rip & TranslatorLayout.hashIndexMask) >> 3)
+        usedHashSlots[table].append(UInt16(slot))
+        (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: 0 &- rip, as: UInt64.self)
+        let code = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(offset)
+        (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: code, as: UInt64.self)
+    }
+}

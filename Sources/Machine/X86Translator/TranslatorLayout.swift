@@ -1,0 +1,55 @@
+import X86
+import X86Interpreter
+
+/// Where the translator's own fields lie in the vCPU's block, in bytes; generated code reaches them through GS.
+enum TranslatorLayout {
+    static let hostFlags = 0xA90
+    static let hostRSP = 0xA98
+    /// The stack of host return addresses.
+    static let returnStack = 0xAA0
+    static let resume = 0xAA8
+    /// An ``ExitReason``.
+    static let exitReason = 0xAB0
+    /// R9 at the exit: the address of a miss, or the target of an indirect branch.
+    static let exitAddress = 0xAB8
+    /// For an instruction that needs a third scratch register.
+    static let temporary = 0xAC0
+    /// ~0xFFF.
+    static let pageMask = 0xAC8
+    /// The bits of RIP that choose a slot of the hash.
+    static let hashMask = 0xAD0
+    /// The MXCSR of Swift code.
+    static let hostMXCSR = 0xAD8
+    static let faultPC = 0xAE0
+
+    static let pending = CPUState.pendingEventsOffset
+    static let instructionCount = 0xA8
+    static let rip = 0x88
+    static func general(_ number: UInt8) -> Int { Int(number) * 8 }
+    static func effectiveBase(_ segment: UInt8) -> Int { 0xC0 + Int(segment) * 8 }
+
+    /// The hash of indirect branch targets, one for each TLB table: negated RIPs, then host addresses.
+    static let hashCount = 2048
+    static let hashIndexMask: UInt64 = UInt64(hashCount - 1) << 3
+    static func hashTags(_ table: Int) -> Int { Layout.translator + table * 0x8000 }
+    static func hashCode(_ table: Int) -> Int { hashTags(table) + 0x4000 }
+
+    static func tlb(_ table: Int, _ array: Int) -> Int { Layout.tlbTables + table * TLB.tableByteCount + array }
+}
+
+/// Why translated code was left.
+enum ExitReason: UInt32 {
+    case none
+    case readMiss
+    case writeMiss
+    /// An instruction that the interpreter runs.
+    case fallback
+    /// A jump whose target is not linked, or whose page is not proved.
+    case link
+    /// An event is pending.
+    case pending
+    /// An indirect branch that the hash does not know.
+    case dispatch
+    /// A host signal.
+    case hostFault
+}
