@@ -3,25 +3,25 @@ import X86
 import X86Decoder
 
 extension Core {
-    /// The block at RIP, decoded now if need be.
+    /// The block at RIP, decoded now if need be; then of at most `longest` instructions.
     ///
     /// - Throws: the fault of fetching its first instruction.
     @inline(__always)
-    func block(at rip: UInt64) throws(Fault) -> Block {
+    func block(at rip: UInt64, longest: Int = CodeCache.longestBlock) throws(Fault) -> Block {
         let s = state
         let linear = s.isLong64 ? rip : (rip &+ s.effectiveBase(1)) & 0xFFFF_FFFF
         let entry = tlbEntry(linear)
-        if entry.load(fromByteOffset: TLB.fetchTag, as: UInt64.self) == linear & ~0xFFF {
+        if hits(entry, TLB.fetchTag, last: linear) {
             let host = UInt(linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self))
             let cache = services.codeCache
             if let block = cache.block(cache.key(host, s.mode)) { return block }
         }
-        return try buildBlock(linear)
+        return try buildBlock(linear, longest)
     }
 
-    /// Fetches and decodes the instructions from `linear` to the end of the block or page.
+    /// Fetches and decodes the instructions from `linear` to the end of the block or page, `longest` at most.
     @inline(never)
-    private func buildBlock(_ linear: UInt64) throws(Fault) -> Block {
+    private func buildBlock(_ linear: UInt64, _ longest: Int) throws(Fault) -> Block {
         try checkFetchLimit()
         let walk = try translateFetch(linear)
         guard let page = walk.host else { throw .invalidOpcode }
@@ -42,7 +42,7 @@ extension Core {
         let available = fetchLimitedCount(4096 &- offset)
         var count = 0
         var length = 0
-        while count < CodeCache.longestBlock {
+        while count < longest {
             let instruction = block.first + count
             instruction.initialize(to: DecodedInstruction())
             let status = InstructionDecoder.decode(
@@ -66,9 +66,7 @@ extension Core {
         block.codeByteCount = length
         services.counters.blocksDecoded &+= 1
         services.counters.instructionsDecoded &+= UInt64(count)
-        if cache.enter(block, key: key, host: host) {
-            for core in cache.cores { core.revokeWrites(hostPage: UInt(bitPattern: page)) }
-        }
+        cache.enter(block, key: key, host: host)
         return block
     }
 

@@ -63,6 +63,9 @@ final class CodeCache {
     /// Every vCPU that shares the cache: a page that becomes code loses its write rights in all their TLBs.
     var cores: [Core] = []
 
+    /// Called with the host address of a page after all code of it was thrown away.
+    var onInvalidation: ((UnsafeRawPointer) -> Void)?
+
     /// The quick handler chosen for each row and operand form, see `Core.setQuickHandler`.
     var chosenHandlers = [UInt8](repeating: noHandler, count: OpcodeTable.rowCount * Core.formCount)
     static let noHandler: UInt8 = 0xFF
@@ -119,9 +122,7 @@ final class CodeCache {
     }
 
     /// Enters a block made by ``makeBlock()`` whose code starts at `host`.
-    ///
-    /// - Returns: Whether the page was marked by this: its write rights then have to be withdrawn.
-    func enter(_ block: Block, key: UInt64, host: UnsafeRawPointer) -> Bool {
+    func enter(_ block: Block, key: UInt64, host: UnsafeRawPointer) {
         used += Block.headerByteCount + block.count * Block.instructionByteCount
         block.key = key
         let page = pageIndex(host)
@@ -130,15 +131,21 @@ final class CodeCache {
         head.storeBytes(of: UInt64(UInt(bitPattern: block.raw)), as: UInt64.self)
         slot(key).storeBytes(of: UInt(bitPattern: block.raw), as: UInt.self)
         let offset = Int(UInt(bitPattern: host) & 0xFFF)
-        let mask = grainMask(offset, block.codeByteCount)
+        markCode(host - offset, offset: offset, byteCount: block.codeByteCount)
+    }
+
+    /// Notes that `byteCount` bytes at `offset` of the page at `hostPage` are code; a page that had none loses its write rights.
+    func markCode(_ hostPage: UnsafeRawPointer, offset: Int, byteCount: Int) {
+        let page = pageIndex(hostPage)
+        let mask = grainMask(offset, byteCount)
         grains.base.storeBytes(
             of: grains.base.load(fromByteOffset: page * 8, as: UInt64.self) | mask,
             toByteOffset: page * 8,
             as: UInt64.self
         )
-        guard memory.pageMarks.load(fromByteOffset: page, as: UInt8.self) == 0 else { return false }
+        guard memory.pageMarks.load(fromByteOffset: page, as: UInt8.self) == 0 else { return }
         memory.pageMarks.storeBytes(of: 1, toByteOffset: page, as: UInt8.self)
-        return true
+        for core in cores { core.revokeWrites(hostPage: UInt(bitPattern: hostPage)) }
     }
 
     private func grainMask(_ offset: Int, _ byteCount: Int) -> UInt64 {
@@ -167,6 +174,8 @@ final class CodeCache {
         grains.base.storeBytes(of: 0, toByteOffset: page * 8, as: UInt64.self)
         memory.pageMarks.storeBytes(of: 0, toByteOffset: page, as: UInt8.self)
         invalidations &+= 1
+        for core in cores { core.advanceTranslationEpoch() }
+        onInvalidation?(memory.hostBase + page * GuestMemory.pageByteCount)
         return true
     }
 
@@ -180,12 +189,11 @@ final class CodeCache {
 
     /// Throws away every block.
     ///
-    /// Pages stay marked, which costs a slow write and nothing else.
+    /// Pages and grains stay marked: the translator may have code of them, and for the rest a write then throws away nothing.
     func reset() {
         used = 0
         resets &+= 1
         slots.base.initializeMemory(as: UInt8.self, repeating: 0, count: slots.byteCount)
-        grains.base.initializeMemory(as: UInt8.self, repeating: 0, count: grains.byteCount)
         pageBlocks.base.initializeMemory(as: UInt8.self, repeating: 0, count: pageBlocks.byteCount)
     }
 }

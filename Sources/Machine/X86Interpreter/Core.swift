@@ -35,7 +35,7 @@ struct Core {
 }
 
 /// Where the interpreter's own fields lie in its block, in bytes.
-enum Layout {
+package enum Layout {
     static let services = 0x800
     /// The address after the last instruction of the running block; 0 makes the run loop leave it after the running instruction.
     static let blockEnd = 0x808
@@ -50,6 +50,18 @@ enum Layout {
     static let fetchBytes = 0x880
     /// 256 bytes of scratch for vector operands, 64-byte aligned.
     static let scratch = 0x900
-    static let tlbTables = 0x1000
-    static let byteCount = tlbTables + TLB.tableCount * TLB.tableByteCount
+    /// 64 bits: how often translations or code were forgotten. The translator's own fields follow ``flushEpoch``, up to 0xFFF.
+    package static let translationEpoch = 0xA80
+    /// 64 bits: how often all translations, or all but the global ones, were forgotten.
+    package static let flushEpoch = 0xA88
+    /// 256 KiB of the translator's.
+    package static let translator = 0x1000
+    package static let translatorByteCount = 0x40000
+    /// The tables of ``TLB``, one after another.
+    package static let tlbTables = translator + translatorByteCount
+    /// The bookkeeping of each table, see ``TLBRecord``.
+    static let tlbRecords = tlbTables + TLB.tableCount * TLB.tableByteCount
+    /// 4 KiB for an image of FXSAVE or XSAVE.
+    static let vectorImage = tlbRecords + TLB.tableCount * TLBRecord.byteCount
+    static let byteCount = vectorImage + 0x1000
 }

@@ -12,7 +12,7 @@ import X86Decoder
 /// turns on one thread.
 public final class Interpreter: VirtualCPU, @unchecked Sendable {
     // SAFETY: everything but `mailbox` and the pending-events word is touched only by the thread that runs the vCPU.
-    private let block: HostMapping
+    private let mapping: HostMapping
     let core: Core
     let services: Services
     private let codeChanges: CodeChangeQueue
@@ -48,8 +48,8 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         cpuCount: Int,
         trace: (any TraceSink)? = nil
     ) throws(SystemCallError) {
-        block = try HostMapping(anonymous: Layout.byteCount)
-        core = Core(raw: block.base)
+        mapping = try HostMapping(anonymous: Layout.byteCount)
+        core = Core(raw: mapping.base)
         services = Services(
             memory: memory,
             controller: controller,
@@ -61,13 +61,14 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
             cpuCount: cpuCount,
             trace: trace
         )
-        block.base.storeBytes(
+        mapping.base.storeBytes(
             of: Unmanaged.passUnretained(services),
             toByteOffset: Layout.services,
             as: Unmanaged<Services>.self
         )
         codeCache.cache.cores.append(core)
         codeChanges = codeCache.changes
+        core.initializeTLB()
         core.resetRegisters()
         core.state.activity = identifier == 0 ? .active : .waitForStartUp
         codeChanges.add(self)
@@ -85,7 +86,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
 
     private var pending: UnsafeMutablePointer<UInt32> {
         // SAFETY: the word is only ever accessed as an atomic 32-bit integer.
-        (block.base + CPUState.pendingEventsOffset).assumingMemoryBound(to: UInt32.self)
+        (mapping.base + CPUState.pendingEventsOffset).assumingMemoryBound(to: UInt32.self)
     }
 
     public func interrupt() { clinux_atomic_or(pending, Pending.kick) }
@@ -139,20 +140,10 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         // Code that only faults executes nothing: each exception uses up the slice as an instruction does.
         let exceptions = services.counters.exceptions
         while true {
-            if let write = services.takePosted() { return write }
-            if s[dword: CPUState.pendingEventsOffset] != 0, let exit = takeEvents() { return exit }
-            switch s.activity {
-            case .active: break
-            case .halted, .waitForStartUp: return .halted
-            case .shutdown: return .shutdown
-            }
+            if let exit = takeExit() { return exit }
             if s.instructionCount &+ (services.counters.exceptions &- exceptions) >= end { return .interrupted }
-            core.runBlocks(until: end)
-            if let read = services.takeNeededRead() { return read }
-            if services.yields {
-                services.yields = false
-                return .interrupted
-            }
+            interpret(atMost: end &- s.instructionCount)
+            if let read = takeNeededRead() { return read }
         }
     }
 
@@ -179,7 +170,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
     /// Acts on pending events in the order of SDM 3A §6.9.
     ///
     /// - Returns: an exit, if the events ask for one.
-    private func takeEvents() -> VMExit? {
+    func takeEvents() -> VMExit? {
         let s = core.state
         let events = clinux_atomic_load(pending)
         if events & Pending.kick != 0 {
@@ -244,6 +235,13 @@ public final class InterpreterCodeCache: @unchecked Sendable {
     /// Only between runs.
     package func codeChanged(at host: UnsafeRawPointer, byteCount: Int) {
         _ = cache.invalidate(host, offset: Int(UInt(bitPattern: host) & 0xFFF), byteCount: byteCount)
+    }
+
+    /// Called on the vCPUs' thread with the host address of a page of guest memory after the code in it was thrown away, also where
+    /// only ``Interpreter/markCode(hostPage:offset:byteCount:)`` had told of code.
+    package var onInvalidation: ((UnsafeRawPointer) -> Void)? {
+        get { cache.onInvalidation }
+        set { cache.onInvalidation = newValue }
     }
 
     /// Whether instructions decoded from now on go through the complete functions alone, so that the quick handlers can be

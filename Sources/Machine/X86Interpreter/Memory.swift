@@ -12,9 +12,8 @@ extension Core {
         _ linear: UInt64
     ) throws(Fault) -> T {
         let entry = tlbEntry(linear)
-        // The page of the last byte: where the access crosses pages it differs from any tag this slot can hold.
-        let page = (linear &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xFFF
-        if entry.load(fromByteOffset: TLB.readTag, as: UInt64.self) == page {
+        // Where the access crosses pages the last byte's page differs from any that this slot can hold.
+        if hits(entry, TLB.readTag, last: linear &+ UInt64(MemoryLayout<T>.size &- 1)) {
             let host = linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self)
             // SAFETY: a tag that matches means that the addend leads to guest RAM of ours.
             return UnsafeRawPointer(bitPattern: UInt(host)).unsafelyUnwrapped.loadUnaligned(as: T.self)
@@ -29,8 +28,7 @@ extension Core {
         _ linear: UInt64
     ) throws(Fault) -> T {
         let entry = tlbEntry(linear)
-        let page = (linear &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xFFF
-        if entry.load(fromByteOffset: TLB.writeTag, as: UInt64.self) == page {
+        if hits(entry, TLB.writeTag, last: linear &+ UInt64(MemoryLayout<T>.size &- 1)) {
             let host = linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self)
             // SAFETY: as in `load`.
             return UnsafeRawPointer(bitPattern: UInt(host)).unsafelyUnwrapped.loadUnaligned(as: T.self)
@@ -42,8 +40,7 @@ extension Core {
     @inline(__always)
     func store<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ value: T, _ linear: UInt64) throws(Fault) {
         let entry = tlbEntry(linear)
-        let page = (linear &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xFFF
-        if entry.load(fromByteOffset: TLB.writeTag, as: UInt64.self) == page {
+        if hits(entry, TLB.writeTag, last: linear &+ UInt64(MemoryLayout<T>.size &- 1)) {
             let host = linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self)
             // SAFETY: as in `load`; the page is RAM that may be written.
             UnsafeMutableRawPointer(bitPattern: UInt(host)).unsafelyUnwrapped.storeBytes(of: value, as: T.self)
@@ -56,7 +53,7 @@ extension Core {
     @inline(__always)
     func hostReadPointer(_ linear: UInt64) -> UnsafeRawPointer? {
         let entry = tlbEntry(linear)
-        guard entry.load(fromByteOffset: TLB.readTag, as: UInt64.self) == linear & ~0xFFF else { return nil }
+        guard hits(entry, TLB.readTag, last: linear) else { return nil }
         return UnsafeRawPointer(bitPattern: UInt(linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self)))
     }
 
@@ -64,7 +61,7 @@ extension Core {
     @inline(__always)
     func hostWritePointer(_ linear: UInt64) -> UnsafeMutableRawPointer? {
         let entry = tlbEntry(linear)
-        guard entry.load(fromByteOffset: TLB.writeTag, as: UInt64.self) == linear & ~0xFFF else { return nil }
+        guard hits(entry, TLB.writeTag, last: linear) else { return nil }
         return UnsafeMutableRawPointer(
             bitPattern: UInt(linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self))
         )

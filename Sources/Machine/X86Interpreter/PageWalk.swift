@@ -16,7 +16,9 @@ struct PageWalk {
     var host: UnsafeMutableRawPointer?
     var isReadOnlyRegion: Bool
     var isGlobal: Bool
-    var isLarge: Bool
+    /// The page has 2 to this power bytes.
+    var sizeBits: UInt64
+    var isLarge: Bool { sizeBits != 12 }
 }
 
 extension Core {
@@ -29,7 +31,7 @@ extension Core {
     /// - Throws: #PF with its error code; for a non-canonical address in long mode #GP(0).
     func walk(_ linear: UInt64, _ access: MemoryAccess, rules: Int) throws(Fault) -> PageWalk {
         let s = state
-        guard s.cr0 & CR0.paging != 0 else { return page(linear & 0xFFFF_FFFF, isGlobal: false, isLarge: false) }
+        guard s.cr0 & CR0.paging != 0 else { return page(linear & 0xFFFF_FFFF, isGlobal: false, sizeBits: 12) }
         services.counters.pageWalks &+= 1
         if s.efer & EFER.longModeActive != 0 {
             guard Int64(bitPattern: linear << 16) >> 16 == Int64(bitPattern: linear) else {
@@ -43,14 +45,14 @@ extension Core {
     }
 
     /// The page at physical address `physical`, in RAM or not.
-    func page(_ physical: UInt64, isGlobal: Bool, isLarge: Bool) -> PageWalk {
+    func page(_ physical: UInt64, isGlobal: Bool, sizeBits: UInt64) -> PageWalk {
         // The A20 gate is always open: no guest of ours needs the wrap at 1 MiB.
         var walk = PageWalk(
             physical: physical,
             host: nil,
             isReadOnlyRegion: false,
             isGlobal: isGlobal,
-            isLarge: isLarge
+            sizeBits: sizeBits
         )
         if let region = services.memory.region(holding: GuestAddress(physical)) {
             walk.host = services.memory.hostBase + region.fileOffset + Int((physical & ~0xFFF) &- region.base.rawValue)
@@ -223,7 +225,7 @@ extension Core {
         let mask = (1 << offsetBits) &- 1 as UInt64
         let physical = entry.value & 0xFF_FFFF_F000 & ~mask | linear & mask
         let isGlobal = entry.value & PageBits.global != 0 && s.cr4 & CR4.pge != 0
-        return page(physical, isGlobal: isGlobal, isLarge: offsetBits != 12)
+        return page(physical, isGlobal: isGlobal, sizeBits: offsetBits)
     }
 
     private func pageFault(_ linear: UInt64, _ access: MemoryAccess, _ rules: Int, _ bits: UInt32) -> Fault {

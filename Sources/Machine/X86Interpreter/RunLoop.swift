@@ -13,10 +13,7 @@ extension Core {
         }
         if nonMaskableBlocked { wanted &= ~Interpreter.Pending.nonMaskable }
         let isTracingBlocks = services.traced.contains(.blocks)
-        let stepping =
-            s.interruptShadow != 0 || services.hasAnswers || s.systemFlags & (RFlags.tf | RFlags.rf) != 0
-            || s.debugRegister(7) & 0xFF != 0
-        if stepping { return step() }
+        if needsCarefulStep { return stepCarefully() }
         do throws(Fault) {
             repeat {
                 let block = try block(at: s.rip)
@@ -29,9 +26,28 @@ extension Core {
         }
     }
 
-    /// Runs exactly one instruction, with the debug exceptions and the end of an interrupt shadow around it.
+    /// Whether there is more to the next instruction than running it: an interrupt shadow, a device's answers, debugging.
+    @inline(__always)
+    var needsCarefulStep: Bool {
+        let s = state
+        return s.interruptShadow != 0 || s.systemFlags & (RFlags.tf | RFlags.rf) != 0
+            || s.debugRegister(7) & 0xFF != 0 || services.hasAnswers
+    }
+
+    /// Runs exactly one instruction, or delivers its fault, or leaves a device read that it needs.
+    @inline(__always)
+    func step() {
+        if needsCarefulStep { return stepCarefully() }
+        do throws(Fault) {
+            _ = runBlock(try block(at: state.rip, longest: 1), count: 1)
+        } catch {
+            raise(error)
+        }
+    }
+
+    /// Runs one instruction, with the debug exceptions and the end of an interrupt shadow around it.
     @inline(never)
-    private func step() {
+    private func stepCarefully() {
         let s = state
         let shadow = s.interruptShadow
         let wasTracing = s.systemFlags & RFlags.tf != 0
@@ -40,7 +56,7 @@ extension Core {
             return raise(.exception(ExceptionVector.debug))
         }
         do throws(Fault) {
-            let block = try block(at: s.rip)
+            let block = try block(at: s.rip, longest: 1)
             s.interruptShadow = 0
             if resumes { s.systemFlags &= ~RFlags.rf }
             let (start, before) = (s.rip, s.instructionCount)

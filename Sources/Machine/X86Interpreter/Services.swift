@@ -20,11 +20,10 @@ final class Services {
     let traced: TraceEvents
     var msrs = MSRFile()
     var counters = InterpreterCounters()
-    var globalPages = GlobalPages()
     /// The vCPU gives up the rest of its turn.
     var yields = false
-    /// Whether any large page was entered into the TLB: INVLPG then has to forget more than one entry.
-    var hasLargeMappings = false
+    /// The large pages that were entered into the TLB: INVLPG then has to forget more than one entry.
+    var largePages = LargePages()
     /// Host code for vector and x87 instructions.
     let vectorStubs: VectorStubs
 

@@ -59,7 +59,7 @@ extension Core {
     func wrapLinear(_ linear: UInt64) -> UInt64 { state.isLong64 ? linear : linear & 0xFFFF_FFFF }
 
     /// Walks, and enters the page into the TLB.
-    private func translate(_ linear: UInt64, _ access: MemoryAccess, _ rules: Int) throws(Fault) -> PageWalk {
+    func translate(_ linear: UInt64, _ access: MemoryAccess, _ rules: Int) throws(Fault) -> PageWalk {
         let walk = try walk(linear, access, rules: rules)
         fillTLB(rules, linear: linear, walk: walk, access: access)
         return walk

@@ -90,9 +90,8 @@ extension Core {
         _ type: T.Type,
         _ linear: UInt64
     ) throws(Fault) -> T {
-        let entry = table(TLB.supervisor) + Int(linear >> 12 & UInt64(TLB.entryCount - 1)) &* TLB.entryByteCount
-        let page = (linear &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xFFF
-        if entry.load(fromByteOffset: TLB.readTag, as: UInt64.self) == page {
+        let entry = tlbEntry(linear, table: TLB.supervisor)
+        if hits(entry, TLB.readTag, last: linear &+ UInt64(MemoryLayout<T>.size &- 1)) {
             let host = linear &+ entry.load(fromByteOffset: TLB.addend, as: UInt64.self)
             // SAFETY: a tag that matches means that the addend leads to guest RAM of ours.
             return UnsafeRawPointer(bitPattern: UInt(host)).unsafelyUnwrapped.loadUnaligned(as: T.self)

@@ -91,8 +91,8 @@ enum VectorScratch {
     static let hostControl = Layout.scratch + 0x90
     /// Two registers saved for an instruction in several steps.
     static let result = Layout.scratch + 0xA0
-    /// 832 bytes behind the scratch bytes: an image of FXSAVE or XSAVE on its way to or from guest memory.
-    static let area = Layout.scratch + 0x100
+    /// 832 bytes: an image of FXSAVE or XSAVE on its way to or from guest memory.
+    static let area = Layout.vectorImage
 }
 
 /// Where the vector registers lie, from the start of the block.
