@@ -78,3 +78,11 @@ extension Interpreter {
         services.codeCache.markCode(hostPage, offset: offset, byteCount: byteCount)
     }
 }
+
+extension Interpreter {
+    /// Whether ``takeExit()`` or ``takeNeededRead()`` has something to say.
+    package var needsAttention: Bool {
+        core.state[dword: CPUState.pendingEventsOffset] != 0 || services.hasPosted || services.neededRead != nil || services.yields
+            || core.state.activity != .active
+    }
+}

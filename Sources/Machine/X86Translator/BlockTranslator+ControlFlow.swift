@@ -87,6 +87,14 @@ extension BlockTranslator {
         e.move(HostRegisters.rbp, rcx)
     }
 
+    /// Leaves word of the branch, in case its target is not canonical: the fault is then the branch's own.
+    ///
+    /// `released`: What it has added to RSP.
+    private mutating func noteBranch(released: Int) {
+        let number = addSite(.branch, guestOffset, target: rip &+ UInt64(bitPattern: Int64(released)))
+        e.storeState32(TranslatorLayout.branchSite, immediate: number)
+    }
+
     /// R9 = the target of an indirect branch; memory is read.
     private mutating func loadTarget() {
         let operand = i.operands.0
@@ -109,6 +117,7 @@ extension BlockTranslator {
         } else if i.operandByteCount == 8 {
             loadTarget()
             count(excluding: 0)
+            noteBranch(released: 0)
             e.jump(environment.stubs.dispatch[table])
         } else {
             leave()
@@ -132,7 +141,10 @@ extension BlockTranslator {
         storeJoined(rcx)
         e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, -8)
         count(excluding: 0)
-        if !isDirect { e.loadState(r9, TranslatorLayout.temporary) }
+        if !isDirect {
+            noteBranch(released: -8)
+            e.loadState(r9, TranslatorLayout.temporary)
+        }
         guard predictsReturns else {
             if isDirect { jump(to: branchTarget) } else { e.jump(environment.stubs.dispatch[table]) }
             return false
@@ -156,6 +168,7 @@ extension BlockTranslator {
         let released = i.operands.0.kind == .immediate ? Int(i.immediate & 0xFFFF) : 0
         e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, 8 + released)
         count(excluding: 0)
+        noteBranch(released: 8 + released)
         if predictsReturns { e.byte(0xC3) } else { e.jump(environment.stubs.dispatch[table]) }
         return false
     }

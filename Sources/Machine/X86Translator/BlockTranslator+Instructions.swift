@@ -54,7 +54,7 @@ extension BlockTranslator {
             return !operation.isGather && operation != .maskmovdqu && operation != .vmaskmovdqu && operation != .maskmovq
         }
         switch operation {
-        case .pusha, .popa, .pushf, .popf, .enter, .loope, .loopne, .xlat, .movs, .cmps, .stos, .lods, .scas, .bound,
+        case .cld, .std, .pusha, .popa, .pushf, .popf, .enter, .loope, .loopne, .xlat, .movs, .cmps, .stos, .lods, .scas, .bound,
             .clflush, .clflushopt, .clwb, .ud0, .ud1, .ud2, .salc, .aaa, .aas, .aam, .aad, .daa, .das:
             return false
         case .bt, .bts, .btr, .btc:

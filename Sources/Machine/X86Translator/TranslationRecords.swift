@@ -15,6 +15,8 @@ struct Site {
         case pending
         /// Not an exit: a host instruction that may raise a signal starts here.
         case hostFault
+        /// Not an exit: an indirect branch; ``target`` is what it added to RSP.
+        case branch
     }
 
     /// What the call pushes: the offset in the code buffer behind it.

@@ -86,6 +86,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     deinit { context.deallocate() }
+    let debugLog = getenv("VTLOG") != nil
 
     public var state: CPUState { CPUState(raw: block) }
 
@@ -164,6 +165,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         case .dispatch:
             statistics.dispatches &+= 1
             s.rip = s[field: TranslatorLayout.exitAddress]
+            if Int64(bitPattern: s.rip << 16) >> 16 != Int64(bitPattern: s.rip) { return refuseBranch() }
             guard !attention, let offset = find(s.rip) else { return leave() }
             remember(s.rip, offset)
             return offset
@@ -195,6 +197,15 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             return leave()
         default: return leave()
         }
+    }
+
+    /// The last indirect branch has a target that is not canonical: it is taken back, and run by the interpreter.
+    private func refuseBranch() -> Int? {
+        let s = state
+        let site = store.sites[s[dword: TranslatorLayout.branchSite]]
+        s.rsp = s.rsp &- UInt64(bitPattern: Int64(site.target))
+        statistics.steps.access &+= 1
+        return interpret(site, resume: nil)
     }
 
     /// The offset that the call of a stub pushed.
@@ -316,6 +327,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         var translator = BlockTranslator(environment, store, table: record.table, rip: rip, view: view, code: code)
         let number = translator.translate()
         let made = store.blocks[number]
+        if debugLog { print("T", String(rip, radix: 16), made.instructionCount, made.byteCount, store.invalidations, statistics) }
         interpreter.markCode(hostPage: record.hostPage, offset: Int(rip & 0xFFF), byteCount: Int(made.byteCount))
         statistics.blocks &+= 1
         statistics.translatedInstructions &+= UInt64(made.instructionCount)

@@ -21,6 +21,8 @@ enum TranslatorLayout {
     /// The MXCSR of Swift code.
     static let hostMXCSR = 0xAD8
     static let faultPC = 0xAE0
+    /// The number of the ``Site`` of the indirect branch that ran last.
+    static let branchSite = 0xAE8
 
     static let pending = CPUState.pendingEventsOffset
     static let instructionCount = 0xA8
