@@ -134,6 +134,7 @@ struct BlockTranslator {
                 block: number,
                 guestOffset: UInt16(guestOffset),
                 kind: kind,
+                operation: i.operation.rawValue,
                 byteCount: UInt8(byteCount),
                 target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
             )

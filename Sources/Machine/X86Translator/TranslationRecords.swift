@@ -27,6 +27,8 @@ struct Site {
     /// Of the instruction, from the block's first byte.
     var guestOffset: UInt16
     var kind: Kind
+    /// Raw value of the instruction's ``Operation``.
+    var operation: UInt16 = 0
     /// Bytes of the access.
     var byteCount: UInt8 = 0
     /// Of a jump, from the block's first byte.

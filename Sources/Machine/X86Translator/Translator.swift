@@ -86,7 +86,6 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     deinit { context.deallocate() }
-    let debugLog = getenv("VTLOG") != nil
 
     public var state: CPUState { CPUState(raw: block) }
 
@@ -188,6 +187,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             return interpret(site, resume: nil)
         case .fallback:
             statistics.steps.instruction &+= 1
+            statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
         case .link:
             let number = store.site(at: offset)
@@ -236,7 +236,6 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s.rip = start
         storeFlags()
         let table = interpreter.currentTable
-        statistics.count(at: start)
         interpreter.stepOne()
         guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
         else { return nil }
@@ -327,7 +326,6 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         var translator = BlockTranslator(environment, store, table: record.table, rip: rip, view: view, code: code)
         let number = translator.translate()
         let made = store.blocks[number]
-        if debugLog { print("T", String(rip, radix: 16), made.instructionCount, made.byteCount, store.invalidations, statistics) }
         interpreter.markCode(hostPage: record.hostPage, offset: Int(rip & 0xFFF), byteCount: Int(made.byteCount))
         statistics.blocks &+= 1
         statistics.translatedInstructions &+= UInt64(made.instructionCount)

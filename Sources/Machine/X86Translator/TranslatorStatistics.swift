@@ -1,3 +1,4 @@
+internal import X86Decoder
 internal import X86Interpreter
 
 /// What `--stats` tells of a translator.
@@ -26,7 +27,16 @@ struct TranslatorStatistics {
         var hostFault: UInt64 = 0
     }
 
-    mutating func count(at rip: UInt64) {}
+    /// Instructions without a translation that the interpreter ran, by ``Operation``.
+    var operations = [UInt64](repeating: 0, count: 2048)
+
+    /// The operations that were interpreted most often.
+    var mostInterpreted: [(name: String, value: UInt64)] {
+        operations.enumerated().filter { $0.element > 0 }.sorted { $0.element > $1.element }.prefix(20).map {
+            let name = Operation(rawValue: UInt16($0.offset)).map { "\($0)" } ?? "undecodable"
+            return ("interpreted: \(name)", $0.element)
+        }
+    }
 }
 
 extension Translator {
@@ -48,6 +58,6 @@ extension Translator {
             ("interpreted: device or fault", c.steps.access),
             ("interpreted: page crossing", c.steps.crossing),
             ("interpreted: host signal", c.steps.hostFault),
-        ]
+        ] + c.mostInterpreted
     }
 }
