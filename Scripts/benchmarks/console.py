@@ -88,11 +88,10 @@ def run(command, log, limit, serial_file=None, ram_kib=None, environment=None):
                 if ram_kib and not ended:
                     memory = max(memory or 0, memory_beyond_ram(child.pid, ram_kib))
                 before = time.monotonic()  # what the reading of memory took is nobody's
-        if ended:
-            try:
-                child.wait(1 if serial_file else 10)
-            except subprocess.TimeoutExpired:
-                pass
+        try:  # what closed its output is about to end
+            child.wait(10 if ended and not serial_file else 1)
+        except subprocess.TimeoutExpired:
+            pass
     finally:
         status = child.poll()
         if status is None:

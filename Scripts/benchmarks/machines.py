@@ -48,6 +48,19 @@ def packages(engines):
     subprocess.run(["Scripts/packages", *wanted], check=True)
 
 
+def unavailable(engine):
+    """Why this host cannot run the engine at all, or None. Native runs need a mount namespace, which some containers refuse."""
+    if engine != "native":
+        return None
+    tried = subprocess.run([*unshare(), "true"], capture_output=True, text=True)
+    return (tried.stderr.strip() or "unshare fails") if tried.returncode else None
+
+
+def unshare():
+    """A mount namespace: as root, or by a user namespace."""
+    return ["unshare", *([] if os.geteuid() == 0 else ["-r"]), "-m"]
+
+
 def archive(files):
     """A cpio archive of the form that Linux takes (newc), of files by name; all are executable."""
     data = b""
@@ -68,9 +81,8 @@ def initramfs(root, script, path):
 
 
 def native_command(root, script):
-    """The script in a changed root of its own mount namespace, as root or by a user namespace."""
-    user = [] if os.geteuid() == 0 else ["-r"]
-    return ["unshare", *user, "-m", "sh", "-c", NATIVE, "%s/bench/%s" % (CACHE, root), "echo 'BENCH init -'\n" + script]
+    """The script in a changed root of its own mount namespace."""
+    return [*unshare(), "sh", "-c", NATIVE, "%s/bench/%s" % (CACHE, root), "echo 'BENCH init -'\n" + script]
 
 
 def run(engine, viv, root, script, limit, options=()):

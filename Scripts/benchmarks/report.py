@@ -15,6 +15,7 @@ class Comparison:
         self.engines, self.workloads, self.size = engines, [w.name for w in chosen], size
         self.seconds, self.results, self.failures = {}, {}, {}  # by (engine, row); sets by row and engine; messages by engine
         self.memory = {}  # KiB by engine and root
+        self.skipped = {}  # reasons by engine: what this host cannot run
 
     def add(self, engine, root, run):
         times = {name: seconds for name, _, seconds in run.rows}
@@ -39,11 +40,11 @@ class Comparison:
 
     def ratio(self):
         """The engine that is judged and the one that it is judged against, or None."""
-        return next((pair for pair in PEERS if all(e in self.engines and e not in self.failures for e in pair)), None)
+        return next((pair for pair in PEERS if all(e in self.engines and e not in self.failures and e not in self.skipped for e in pair)), None)
 
     def table(self):
         """The Markdown table, with rows for the boot and memory, and a line for each engine that failed."""
-        engines = [e for e in self.engines if e not in self.failures]
+        engines = [e for e in self.engines if e not in self.failures and e not in self.skipped]
         pair = self.ratio()
         label = lambda engine: LABELS.get(engine, "viv " + engine)
         head = ["workload"] + [label(e) + " (s)" for e in engines] + (["%s/%s" % (label(pair[1]), label(pair[0]))] if pair else []) + ["same result"]
@@ -70,7 +71,8 @@ class Comparison:
             rows.append(row + [""])
         lines = ["| " + " | ".join(row) + " |" for row in [head] + rows]
         lines.insert(1, "|---|" + "---:|" * (len(head) - 2) + "---|")
-        lines += ["", *("%s did not run: %s." % (label(e), why) for e, why in self.failures.items())]
+        lines += ["", *("%s was skipped: %s." % (label(e), why) for e, why in self.skipped.items())]
+        lines += ["%s did not run: %s." % (label(e), why) for e, why in self.failures.items()]
         return "\n".join(lines).rstrip() + "\n"
 
 

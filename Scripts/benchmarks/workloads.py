@@ -16,7 +16,7 @@ WORKLOADS = [
     Workload("syscalls", "busybox", 300000, 15000, "$B dd if=/dev/zero of=/dev/null bs=1 count=$N 2>/dev/null; echo $N"),
     Workload("python3", "debian", 10, 1, "i=0; while [ $i -lt $N ]; do python3.11 -c 'import json, re; print(json.dumps([1]))'; i=$((i+1)); done"),
     Workload("gcc", "debian", 2, 1, "i=0; while [ $i -lt $N ]; do gcc-12 -O2 -o /tmp/program /program.c; i=$((i+1)); done; $B cat /tmp/program; /tmp/program"),
-    Workload("sqlite3", "debian", 200000, 5000, "$B sed s/ROWS/$N/ /queries.sql | sqlite3 :memory:"),
+    Workload("sqlite3", "debian", 60000, 5000, "$B sed s/ROWS/$N/ /queries.sql | sqlite3 :memory:"),
 ]
 
 PRELUDE = """B=/bin/busybox PATH=/usr/bin:/bin HOME=/root
