@@ -85,7 +85,7 @@ def native_command(root, script):
     return [*unshare(), "sh", "-c", NATIVE, "%s/bench/%s" % (CACHE, root), "echo 'BENCH init -'\n" + script]
 
 
-def run(engine, viv, root, script, limit, options=()):
+def run(engine, viv, root, script, limit, options=(), clock="wall"):
     """One run of the script. An engine is native, qemu, bochs or any of viv's own. Throws console.RunError."""
     logs = CACHE + "/bench/logs"
     os.makedirs(logs, exist_ok=True)
@@ -93,21 +93,21 @@ def run(engine, viv, root, script, limit, options=()):
     memory = MEMORY[root]
     with tempfile.TemporaryDirectory(prefix="viv-bench.") as work:
         if engine == "native":
-            return console.run(native_command(root, script), log, limit)
+            return console.run(native_command(root, script), log, limit, clock=clock)
         initrd = work + "/initrd"
         initramfs(root, script, initrd)
         if engine == "bochs":
-            return run_bochs(work, log, memory, limit)
+            return run_bochs(work, log, memory, limit * 2, clock)
         if engine == "qemu":
             command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "max", "-nodefaults", "-display", "none", "-serial", "stdio",
                        "-no-reboot", "-kernel", KERNEL, "-initrd", initrd, "-append", APPEND, "-m", str(memory), "-smp", "1"]
         else:
             command = [viv, "boot", "--kernel", KERNEL, "--initrd", initrd, "--append", APPEND, "--memory", "%dM" % memory, "--cpus", "1",
                        "--serial", "stdio", "--no-reboot", "--engine", engine, *options]
-        return console.run(command, log, limit, ram_kib=memory * 1024)
+        return console.run(command, log, limit, ram_kib=memory * 1024, clock=clock)
 
 
-def run_bochs(work, log, memory, limit):
+def run_bochs(work, log, memory, limit, clock):
     """Bochs loads no kernel itself: GRUB does, from a CD image."""
     os.makedirs(work + "/iso/boot/grub")
     os.link(work + "/initrd", work + "/iso/boot/initrd")
@@ -121,4 +121,4 @@ def run_bochs(work, log, memory, limit):
     with open(work + "/go", "w") as commands:
         commands.write("c\n")  # Debian's build starts in its debugger
     return console.run(["bochs-bin", "-q", "-f", work + "/bochsrc", "-rc", work + "/go"], log, limit, serial_file=work + "/serial",
-                       environment={**os.environ, "TERM": "dumb"})
+                       environment={**os.environ, "TERM": "dumb"}, clock=clock)
