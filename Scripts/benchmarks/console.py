@@ -32,6 +32,8 @@ def memory_beyond_ram(pid, ram_kib):
                 mappings[-1][3] = int(words[1])
     with open("/proc/%d/status" % pid) as status:
         page_tables = int(re.search(r"VmPTE:\s*(\d+)", status.read()).group(1))
+    if not mappings:  # it has just ended
+        return 0
     files = {inode for size, inode, name, _ in mappings if size == ram_kib and name.startswith("/memfd:guest-ram")}
     of_ram = [m for m in mappings if m[1] in files] if files else [m for m in mappings if m[0] == ram_kib and m[1] == 0]
     if not of_ram or (not files and len(of_ram) > 1):
@@ -97,7 +99,7 @@ def run(command, log, limit, serial_file=None, ram_kib=None, environment=None, c
                     rows.append((name, checksum, max(now - before, 0)))
                 if ram_kib and not ended:
                     memory = max(memory or 0, memory_beyond_ram(child.pid, ram_kib))
-                before = reading()  # what the reading of memory took is nobody's
+                before = now  # the guest runs on while its memory is read
         try:  # what closed its output is about to end
             child.wait(10 if ended and not serial_file else 1)
         except subprocess.TimeoutExpired:
