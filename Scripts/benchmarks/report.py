@@ -85,7 +85,7 @@ def version(package):
     return found.stdout or "of unknown version"
 
 
-def document(comparisons):
+def document(comparisons, rounds, clock):
     """Docs/benchmarks.md: how it was measured, then the tables."""
     with open("/proc/cpuinfo") as file:
         model = re.search(r"model name\s*: (.*)", file.read()).group(1)
@@ -96,17 +96,18 @@ def document(comparisons):
 Written by `make bench` on one host (%d × %s), one engine after the other: the same kernel
 (%s) and initramfs with one processor under Debian's QEMU %s
 (`-accel tcg -cpu max`), under Debian's Bochs %s and under viv; native is the same root file system by `chroot`.
-Seconds are the host's clock between lines of the serial port. Every workload's output is compared by its checksum.
+Seconds are %s between lines of the serial port. Every workload's output is compared by its checksum.
 `Scripts/benchmarks/workloads.py` has the commands and their sizes.
 
 - *start to /init* begins with the process (with its firmware, where there is one), *kernel to /init* with the kernel's first line.
 - *beyond guest RAM* is the most at the end of any workload of: proportional set size of all the process's mappings but those of the guest's
   RAM, plus its page tables (`smaps`, `VmPTE`). So memory that is shared with other processes counts in part, and guest RAM not at all,
   whether it is anonymous (QEMU) or a memory file mapped more than once (viv).
-""" % (os.cpu_count(), model, kernel, version("qemu-system-x86"), version("bochs"))
+""" % (os.cpu_count(), model, kernel, version("qemu-system-x86"), version("bochs"),
+       "the host's clock" if clock == "wall" else "processor time of the engine's process (`--clock cpu`), not the host's clock,")
     notes = {
-        "full": "Fast engines, full size, the best of two rounds in alternating order. *busybox* and *debian* are two guests: busybox alone in\n"
-                "512 MiB, and busybox, python3, gcc and sqlite3 of Debian's packages in 768 MiB, all of it an initramfs (130 MB).",
+        "full": "Fast engines, full size, the best of %d rounds in alternating order. *busybox* and *debian* are two guests: busybox alone in\n"
+                "512 MiB, and busybox, python3, gcc and sqlite3 of Debian's packages in 768 MiB, all of it an initramfs (130 MB)." % rounds,
         "small": "Slow engines, small size, one round.",
     }
     for comparison in comparisons:
