@@ -96,7 +96,7 @@ def run(command, log, limit, serial_file=None, ram_kib=None, environment=None, c
                 elif name == "end":
                     ended = True
                 else:
-                    rows.append((name, checksum, max(now - before, 0)))
+                    rows.append((name, checksum.split()[0], max(now - before, 0)))
                 if ram_kib and not ended:
                     memory = max(memory or 0, memory_beyond_ram(child.pid, ram_kib))
                 before = now  # the guest runs on while its memory is read
