@@ -57,8 +57,8 @@ struct PagedBench {
     /// Maps the page of `linear`, which lies in the first or the last 2 MiB, to `physical`; 0 unmaps it.
     func map(_ linear: UInt64, _ physical: UInt64, isGlobal: Bool = false) throws {
         let table: UInt64 = linear >> 63 == 0 ? 0x4000 : 0x7000
-        let value = physical == 0 ? 0 : physical | PageBits.present | PageBits.writable | (isGlobal ? PageBits.global : 0)
-        try memory.store(value, at: GuestAddress(table + (linear >> 12 & 511) * 8))
+        let bits = PageBits.present | PageBits.writable | (isGlobal ? PageBits.global : 0)
+        try memory.store(physical == 0 ? 0 : physical | bits, at: GuestAddress(table + (linear >> 12 & 511) * 8))
     }
 
     /// What an instruction reads at `linear`, or nil if it faults.

@@ -20,11 +20,10 @@ struct TLBTests {
         for slot in 0..<UInt64(TLB.entryCount) {
             for page in [slot << 12, slot << 12 | 0xFFFF_FFFF_F000_0000, slot << 12 | 0x7FFF_F000_0000] {
                 let entry = bench.core.tlbEntry(page, table: table)
-                for tag in [TLB.readTag, TLB.writeTag, TLB.fetchTag] {
-                    // The second is an access that runs over the page's end, of the last page into page 0.
-                    if bench.core.hits(entry, tag, last: page) || bench.core.hits(entry, tag, last: page &+ 4096) {
-                        Issue.record("table \(table), slot \(slot), page \(page)")
-                    }
+                // The second is an access that runs over the page's end, of the last page into page 0.
+                for tag in [TLB.readTag, TLB.writeTag, TLB.fetchTag]
+                where bench.core.hits(entry, tag, last: page) || bench.core.hits(entry, tag, last: page &+ 4096) {
+                    Issue.record("table \(table), slot \(slot), page \(page)")
                 }
             }
         }

@@ -50,7 +50,9 @@ package enum Layout {
     static let fetchBytes = 0x880
     /// 256 bytes of scratch for vector operands, 64-byte aligned.
     static let scratch = 0x900
-    /// 64 bits: how often translations or code were forgotten. The translator's own fields follow ``flushEpoch``, up to 0xFFF.
+    /// 64 bits: how often translations or code were forgotten.
+    ///
+    /// The translator's own fields follow ``flushEpoch``, up to 0xFFF.
     package static let translationEpoch = 0xA80
     /// 64 bits: how often all translations, or all but the global ones, were forgotten.
     package static let flushEpoch = 0xA88

@@ -238,11 +238,7 @@ extension Core {
     /// Enters a walked page into table `index`.
     func fillTLB(_ index: Int, linear: UInt64, walk: PageWalk, access: MemoryAccess) {
         guard index != TLB.checked, let host = walk.host else { return }
-        if walk.isLarge, services.largePages.insert(linear, bits: walk.sizeBits) {
-            // Too many to remember.
-            flushTLB()
-            _ = services.largePages.insert(linear, bits: walk.sizeBits)
-        }
+        if walk.isLarge { services.largePages.insert(linear, bits: walk.sizeBits) }
         let tag = 0 &- (linear & ~0xFFF)
         let slot = TLB.slot(linear)
         let entry = table(index) + slot &* 8
@@ -296,22 +292,18 @@ struct LargePages {
     /// Page numbers, with the size in the low 6 bits.
     private var keys: Set<UInt64> = []
     private var latest: UInt64 = .max
-    static let capacity = 4096
+    private static let manyCount = 4096
     /// The sizes of SDM 3A tables 4-2 and 4-12: 2 MiB, 4 MiB and 1 GiB, as address bits.
     private static let largestFirst: (UInt64, UInt64, UInt64) = (30, 22, 21)
 
     private static func key(_ linear: UInt64, _ bits: UInt64) -> UInt64 { (linear >> bits) << 6 | bits }
 
-    /// Remembers the page of 2 to the power of `bits` bytes that holds `linear`.
-    ///
-    /// - Returns: Whether there is no room.
-    mutating func insert(_ linear: UInt64, bits: UInt64) -> Bool {
+    /// Remembers the page of 2 to the power of `bits` bytes that holds `linear`; the 1 GiB around it where there are many.
+    mutating func insert(_ linear: UInt64, bits: UInt64) {
         let key = Self.key(linear, bits)
-        guard key != latest else { return false }
-        guard keys.count < Self.capacity || keys.contains(key) else { return true }
-        keys.insert(key)
+        guard key != latest else { return }
+        keys.insert(keys.count < Self.manyCount ? key : Self.key(linear, Self.largestFirst.0))
         latest = key
-        return false
     }
 
     /// Forgets a page that holds `linear` and gives its size in address bits, or nil where there is none.
