@@ -26,6 +26,7 @@ struct BlockTranslator {
         var guestOffset: Int
         var byteCount: Int
         var isWrite: Bool
+        var uncounted: Int
     }
 
     /// What code may use.
@@ -37,6 +38,8 @@ struct BlockTranslator {
         var usesAVX = false
         var countsInstructions = false
         var yieldsOnPause = false
+        /// Instructions in a block.
+        var longestBlock = 64
         var stubs: Stubs
     }
 
@@ -53,10 +56,9 @@ struct BlockTranslator {
     var nextOffset = 0
     private var edges: [Edge] = []
     private var misses: [Miss] = []
-    private var uncounted = 0
+    /// Instructions, the running one among them, since the last that were counted.
+    private(set) var uncounted = 0
     private(set) var fallbackCount = 0
-
-    static let longestBlock = 64
 
     /// The block at `rip`, whose bytes up to the page's end are at `code`.
     init(_ environment: Environment, _ store: TranslationStore, table: Int, rip: UInt64, view: UInt32, code: UnsafePointer<UInt8>) {
@@ -79,7 +81,7 @@ struct BlockTranslator {
         let available = 4096 - Int(rip & 0xFFF)
         var count = 0
         var isOpen = true
-        while isOpen, count < Self.longestBlock {
+        while isOpen, count < environment.longestBlock {
             i = DecodedInstruction()
             guestOffset = nextOffset
             let status = InstructionDecoder.decode(code + guestOffset, count: available - guestOffset, size: .bits64, into: &i)
@@ -107,7 +109,7 @@ struct BlockTranslator {
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
+            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -125,7 +127,8 @@ struct BlockTranslator {
         byteCount: Int = 0,
         resume: Int = 0,
         target: UInt64? = nil,
-        offset: Int? = nil
+        offset: Int? = nil,
+        uncounted: Int = 0
     ) -> UInt32 {
         store.sites.append(
             Site(
@@ -136,6 +139,7 @@ struct BlockTranslator {
                 kind: kind,
                 operation: i.operation.rawValue,
                 byteCount: UInt8(byteCount),
+                uncounted: UInt8(uncounted),
                 target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
             )
         )
@@ -271,7 +275,7 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write)
+            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write, uncounted: uncounted - 1)
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
