@@ -1,5 +1,5 @@
 import GuestMemory
-package import X86
+import X86
 import X86Decoder
 
 // What comparing another engine's work with the interpreter's takes.
@@ -58,7 +58,12 @@ extension Core {
         let s = state
         let exceptions = services.counters.exceptions
         while s.instructionCount < end {
-            guard !needsCarefulStep, let block = try? block(at: s.rip) else { return false }
+            if needsCarefulStep {
+                step()
+                if services.counters.exceptions != exceptions || services.neededRead != nil || services.hasPosted { return false }
+                continue
+            }
+            guard let block = try? block(at: s.rip) else { return false }
             let before = s.instructionCount
             let rip = s.rip
             _ = runBlock(block, count: min(block.count, Int(end &- before)))

@@ -139,7 +139,7 @@ struct BlockTranslator {
                 kind: kind,
                 operation: i.operation.rawValue,
                 byteCount: UInt8(byteCount),
-                uncounted: UInt8(uncounted),
+                uncounted: Int8(truncatingIfNeeded: uncounted),
                 target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
             )
         )
@@ -149,18 +149,20 @@ struct BlockTranslator {
 
     /// Lets the interpreter run the instruction, and goes on behind it.
     mutating func fallback() {
+        let wasCounted = uncounted == 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.fallback, guestOffset)
+        addSite(.fallback, guestOffset, uncounted: wasCounted ? -1 : 0)
     }
 
     /// Lets the interpreter run the instruction, which goes somewhere else.
     mutating func leave() {
+        let wasCounted = uncounted == 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.leave, guestOffset)
+        addSite(.leave, guestOffset, uncounted: wasCounted ? -1 : 0)
     }
 
     /// Adds the instructions since the last call to the vCPU's count.

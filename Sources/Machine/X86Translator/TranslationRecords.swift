@@ -31,8 +31,8 @@ struct Site {
     var operation: UInt16 = 0
     /// Bytes of the access.
     var byteCount: UInt8 = 0
-    /// Instructions before it that are still to be counted, where instructions are counted.
-    var uncounted: UInt8 = 0
+    /// Instructions before it that are still to be counted, where instructions are counted; -1 where it was counted itself.
+    var uncounted: Int8 = 0
     /// Of a jump, from the block's first byte.
     var target: Int32 = 0
     /// Where the displacement of a link's jump lies.

@@ -27,17 +27,21 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private var seenGeneration: UInt64 = 0
     /// The registers as far as code depends on them.
     private var signature = CodeSignature()
+    /// Compares what runs with the interpreter, for `--engine check`.
+    var check: TranslationCheck?
     private static let returnStackByteCount = 64 << 10
     private static let emptyReturnStack = returnStackByteCount - 64
 
     /// Makes a vCPU around `interpreter`; those of one machine share `cache`.
     ///
-    /// `countsInstructions`: Translated instructions are counted too, at a small cost.
+    /// `countsInstructions`: Translated instructions are counted too, at a small cost. `checks`: All that runs translated runs in
+    /// the interpreter too, and a difference ends ``run()`` with an error; there can be one such vCPU in a machine.
     public init(
         interpreter: Interpreter,
         cache: TranslationCache,
         cpuCount: Int,
-        countsInstructions: Bool = false
+        countsInstructions: Bool = false,
+        checks: Bool = false
     ) throws(TranslatorError) {
         self.interpreter = interpreter
         block = interpreter.block
@@ -55,7 +59,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         environment = BlockTranslator.Environment(
             model: interpreter.model,
             hostFeatures: HostRequirements.features,
-            countsInstructions: countsInstructions,
+            countsInstructions: countsInstructions || checks,
             yieldsOnPause: cpuCount > 1,
             stubs: stubs
         )
@@ -92,6 +96,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
         }
         forgetLinear()
+        if checks { check = try TranslationCheck(interpreter) }
     }
 
     deinit { context.deallocate() }
@@ -118,6 +123,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         defer { restoreDeferredEvents() }
         while true {
             restoreDeferredEvents()
+            if let check {
+                check.endRun()
+                if let difference = check.report {
+                    throw .unsupported(reason: difference, instruction: state.rip)
+                }
+            }
             if let exit = interpreter.takeExit() { return exit }
             if interpreter.canTranslate, state.cpl == 0 || state.cpl == 3 {
                 deferEvents()
@@ -163,7 +174,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         while true {
             s[field: TranslatorLayout.resume] = UInt64(executable) + UInt64(offset)
             selectReturnStack()
+            check?.enter()
             enter.call(block)
+            check?.leave()
             guard let next = handleExit() else { return }
             offset = next
         }
@@ -191,7 +204,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.dispatches &+= 1
             s.rip = s[field: TranslatorLayout.exitAddress]
             if Int64(bitPattern: s.rip << 16) >> 16 != Int64(bitPattern: s.rip) { return refuseBranch() }
-            guard !attention, let offset = find(s.rip) else { return leave() }
+            guard agrees(), !attention, let offset = find(s.rip) else { return leave() }
             remember(s.rip, offset)
             return offset
         case .hostFault:
@@ -208,7 +221,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let linear = s[field: TranslatorLayout.exitAddress]
             statistics.misses &+= 1
             let crosses = linear & 0xFFF &+ UInt64(site.byteCount) > 4096
-            if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
             if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }
             return interpret(site, resume: nil)
         case .fallback:
@@ -220,7 +233,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             return follow(number)
         case .pending:
             s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: Int64(site.target))
-            return leave()
+            return agrees() ? leave() : nil
         default: return leave()
         }
     }
@@ -230,6 +243,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let s = state
         let site = store.sites[s[dword: TranslatorLayout.branchSite]]
         s.rsp = s.rsp &- UInt64(bitPattern: Int64(site.target))
+        if environment.countsInstructions { s.instructionCount &-= 1 }
         statistics.steps.access &+= 1
         return interpret(site, resume: nil)
     }
@@ -261,6 +275,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let start = record.rip &+ UInt64(site.guestOffset)
         s.rip = start
         storeFlags()
+        if environment.countsInstructions { s.instructionCount &+= UInt64(bitPattern: Int64(site.uncounted)) }
+        guard agrees(before: site.operation) else { return nil }
         let table = interpreter.currentTable
         interpreter.stepOne()
         guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
@@ -276,12 +292,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         return offset
     }
 
-    private func loadFlags() {
+    func loadFlags() {
         let s = state
         s[field: TranslatorLayout.hostFlags] = s.rflags & RFlags.arithmetic | 0x202
     }
 
-    private func storeFlags() { state.setArithmeticFlags(state[field: TranslatorLayout.hostFlags]) }
+    func storeFlags() { state.setArithmeticFlags(state[field: TranslatorLayout.hostFlags]) }
 
     /// The jump at `number` is to be made, and linked if its target can be translated.
     private func follow(_ number: UInt32) -> Int? {
@@ -289,10 +305,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let target = store.blocks[site.block].rip &+ UInt64(bitPattern: Int64(site.target))
         state.rip = target
         statistics.links &+= 1
+        guard agrees() else { return nil }
         let generation = store.generation
         guard let view = view(target), let found = translated(target, view) else { return leave() }
         // A reset has thrown the jump away.
-        if store.generation == generation, !store.blocks[site.block].isDead { store.link(number, to: found) }
+        if store.generation == generation, !store.blocks[site.block].isDead, check?.isStepping != true { store.link(number, to: found) }
         return attention ? leave() : Int(store.blocks[found].start)
     }
 
@@ -353,7 +370,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Throws every translation away.
-    private func reset() {
+    func reset() {
         statistics.resets &+= 1
         store.removeAll()
         store.signature = signature

@@ -40,6 +40,9 @@ struct TranslatorStatistics {
 }
 
 extension Translator {
+    /// What a check lets differ, a line each.
+    public static var checkMasks: [String] { TranslationCheck.masks }
+
     public var counters: [(name: String, value: UInt64)] {
         let c = statistics
         return interpreter.counters + [
@@ -58,6 +61,6 @@ extension Translator {
             ("interpreted: device or fault", c.steps.access),
             ("interpreted: page crossing", c.steps.crossing),
             ("interpreted: host signal", c.steps.hostFault),
-        ] + c.mostInterpreted
+        ] + c.mostInterpreted + (check?.counters ?? [])
     }
 }

@@ -16,9 +16,14 @@ final class TranslatedProcessors: ProcessorFactory {
 
     private let shared = Mutex<Shared?>(nil)
     private let countsInstructions: Bool
+    private let checks: Bool
 
-    /// `countsInstructions`: Counters tell the instructions that translated code ran, at a small cost.
-    init(countsInstructions: Bool) { self.countsInstructions = countsInstructions }
+    /// `countsInstructions`: Counters tell the instructions that translated code ran, at a small cost. `checks`: All that runs is
+    /// compared with the interpreter.
+    init(countsInstructions: Bool, checks: Bool = false) {
+        self.countsInstructions = countsInstructions
+        self.checks = checks
+    }
 
     func makeProcessor(_ setup: ProcessorSetup) throws(MachineError) -> Processor {
         let caches = try caches(setup.memory)
@@ -42,7 +47,8 @@ final class TranslatedProcessors: ProcessorFactory {
                 interpreter: interpreter,
                 cache: caches.translated,
                 cpuCount: setup.count,
-                countsInstructions: countsInstructions
+                countsInstructions: countsInstructions,
+                checks: checks
             )
             return Processor(cpu: cpu, state: cpu.state, endsTurns: false) { cpu.stateChanged() }
         } catch {

@@ -1,5 +1,6 @@
 internal import DiskImage
 public import Telemetry
+internal import X86Translator
 
 /// A machine from its start to its end, over any number of resets.
 ///
@@ -27,11 +28,15 @@ public final class VirtualMachine {
         let factory: any ProcessorFactory
         switch configuration.engine {
         case .interpret: factory = InterpretedProcessors()
-        case .translate:
+        case .translate, .check:
             guard configuration.clock == .host else {
                 throw .engine(reason: "time that is counted in instructions needs --engine interpret")
             }
-            factory = TranslatedProcessors(countsInstructions: configuration.countsInstructions)
+            let checks = configuration.engine == .check
+            guard !checks || configuration.processorCount == 1 else {
+                throw .engine(reason: "--engine check compares one processor: use --cpus 1")
+            }
+            factory = TranslatedProcessors(countsInstructions: configuration.countsInstructions, checks: checks)
         }
         try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory)
     }
@@ -91,6 +96,12 @@ public final class VirtualMachine {
             runner = machine.makeRunner()
             control.forgetReset()
         }
+    }
+
+    /// What ``EngineKind/check`` compared, and what it let differ, a line each.
+    public var checkFigures: [String] {
+        let rows = runner.reports.flatMap(\.rows).filter { $0.name.hasPrefix("checked") || $0.name.hasPrefix("masked") }
+        return rows.map { "\($0.name): \($0.value)" } + Translator.checkMasks.map { "may differ: \($0)" }
     }
 
     /// The counters of `--stats`, of the last power cycle.

@@ -198,7 +198,13 @@ public struct BootCommand: ParsableCommand {
         if stats {
             for report in machine.reports { Console.say("\(report)") }
         }
+        if engine == .check { sayWhatWasChecked(machine) }
         return ExitStatus.status(of: outcome, plain: command != nil)
+    }
+
+    /// What `--engine check` compared, and what it let differ.
+    private func sayWhatWasChecked(_ machine: VirtualMachine) {
+        for line in machine.checkFigures { Console.say("viv: \(line)") }
     }
 
     /// Ends the machine where the user types an escape.

@@ -6,12 +6,14 @@ public enum EngineOption: String, ExpressibleByArgument, CaseIterable, Sendable 
     case auto
     case interpret
     case translate
+    /// The translator, compared with the interpreter.
+    case check
     case kvm
 
     /// Why this engine cannot be had, or nil where it can.
     var refusal: String? {
         switch self {
-        case .auto, .interpret, .translate: nil
+        case .auto, .interpret, .translate, .check: nil
         case .kvm: "this version has no engine '\(rawValue)': use --engine interpret"
         }
     }
@@ -20,6 +22,7 @@ public enum EngineOption: String, ExpressibleByArgument, CaseIterable, Sendable 
     func kind(clock: ClockOption) -> EngineKind {
         switch self {
         case .translate: .translate
+        case .check: .check
         case .interpret, .kvm: .interpret
         case .auto: .interpret
         }
