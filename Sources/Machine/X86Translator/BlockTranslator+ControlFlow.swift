@@ -90,7 +90,7 @@ extension BlockTranslator {
     ///
     /// `released`: What it has added to RSP.
     private mutating func noteBranch(released: Int) {
-        let number = addSite(.branch, guestOffset, target: rip &+ UInt64(bitPattern: Int64(released)))
+        let number = addSite(.branch, guestOffset, amount: released)
         e.storeState32(TranslatorLayout.branchSite, immediate: number)
     }
 

@@ -107,7 +107,7 @@ struct BlockTranslator {
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
+            addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -119,24 +119,16 @@ struct BlockTranslator {
 
     /// Records that the call just written leaves.
     @discardableResult
-    mutating func addSite(
-        _ kind: Site.Kind,
-        _ guestOffset: Int,
-        byteCount: Int = 0,
-        resume: Int = 0,
-        target: UInt64? = nil,
-        offset: Int? = nil
-    ) -> UInt32 {
+    mutating func addSite(_ kind: Site.Kind, _ guestOffset: Int, amount: Int = 0, resume: Int = 0, offset: Int? = nil) -> UInt32 {
         store.sites.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
                 resume: UInt32(resume),
                 block: number,
                 guestOffset: UInt16(guestOffset),
-                kind: kind,
                 operation: i.operation.rawValue,
-                byteCount: UInt8(byteCount),
-                target: Int64(bitPattern: (target ?? rip) &- rip)
+                amount: Int32(amount),
+                kind: kind
             )
         )
     }
@@ -198,12 +190,13 @@ struct BlockTranslator {
         let isBackward = edge.target <= rip &+ UInt64(edge.guestOffset)
         var field = edge.field
         var guardField = 0
+        let link = store.links.append(Link(target: Int64(bitPattern: edge.target &- rip)))
         if isBackward || crosses { e.patch(field, to: e.offset) }
         if isBackward {
             e.loadState32(HostRegisters.scratch, TranslatorLayout.pending)
             e.jumpIfZeroCount(over: 5)
             e.call(environment.stubs.pending)
-            addSite(.pending, edge.guestOffset, target: edge.target)
+            addSite(.pending, edge.guestOffset, resume: Int(link))
         }
         if crosses {
             let slot = Int(edge.target >> 12 & UInt64(TLB.entryCount - 1))
@@ -218,9 +211,9 @@ struct BlockTranslator {
         if isBackward || crosses { field = e.jump(e.offset + 5) }
         e.patch(field, to: e.offset)
         e.call(environment.stubs.link)
-        let site = addSite(.link, edge.guestOffset, target: edge.target)
-        store.sites[site].field = UInt32(field)
-        store.sites[site].guardField = UInt32(guardField)
+        store.links[link].site = addSite(.link, edge.guestOffset, resume: Int(link))
+        store.links[link].field = UInt32(field)
+        store.links[link].guardField = UInt32(guardField)
     }
 
     // MARK: Memory
