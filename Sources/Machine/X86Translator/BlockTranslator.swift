@@ -54,6 +54,7 @@ struct BlockTranslator {
     private var edges: [Edge] = []
     private var misses: [Miss] = []
     private var uncounted = 0
+    private var instructionCount = 0
     private(set) var fallbackCount = 0
 
     static let longestBlock = 64
@@ -76,15 +77,11 @@ struct BlockTranslator {
 
     /// Translates to the block's end, and enters the block.
     mutating func translate() -> UInt32 {
-        let available = 4096 - Int(rip & 0xFFF)
-        var count = 0
         var isOpen = true
-        while isOpen, count < Self.longestBlock {
-            i = DecodedInstruction()
+        while isOpen, instructionCount < Self.longestBlock {
             guestOffset = nextOffset
-            let status = InstructionDecoder.decode(code + guestOffset, count: available - guestOffset, size: .bits64, into: &i)
-            guard status == .complete else {
-                if count == 0 {
+            guard decodeNext() else {
+                if instructionCount == 0 {
                     // It straddles pages, or is too long.
                     leave()
                     nextOffset = available
@@ -92,17 +89,39 @@ struct BlockTranslator {
                 }
                 break
             }
-            nextOffset = guestOffset + Int(i.length)
-            count += 1
-            uncounted += 1
             isOpen = instruction()
         }
         if isOpen { jump(to: nextRIP) }
-        finish(count)
+        finish()
         return number
     }
 
-    private mutating func finish(_ count: Int) {
+    /// The bytes from the block's start to its page's end.
+    private var available: Int { 4096 - Int(rip & 0xFFF) }
+
+    /// Takes the next instruction into ``i``, if the page holds all of it.
+    private mutating func decodeNext() -> Bool {
+        guard let next = peek() else { return false }
+        take(next)
+        return true
+    }
+
+    /// The next instruction, if the page holds all of it.
+    func peek() -> DecodedInstruction? {
+        var next = DecodedInstruction()
+        let status = InstructionDecoder.decode(code + nextOffset, count: available - nextOffset, size: .bits64, into: &next)
+        return status == .complete ? next : nil
+    }
+
+    /// Makes `next` part of the block.
+    mutating func take(_ next: DecodedInstruction) {
+        i = next
+        nextOffset += Int(next.length)
+        instructionCount += 1
+        uncounted += 1
+    }
+
+    private mutating func finish() {
         for edge in edges { write(edge) }
         for miss in misses {
             e.patch(miss.field, to: e.offset)
@@ -112,7 +131,7 @@ struct BlockTranslator {
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
         store.blocks[number].byteCount = UInt16(nextOffset)
-        store.blocks[number].instructionCount = UInt16(count)
+        store.blocks[number].instructionCount = UInt16(instructionCount)
         store.used = (e.offset + 15) & ~15
         store.enter(number)
     }
