@@ -206,7 +206,7 @@ extension BlockTranslator {
             loadTarget()
             count(excluding: 0)
             noteBranch(released: 0)
-            e.jump(environment.stubs.dispatch[table])
+            branchIndirectly(isCall: false)
         } else {
             leave()
         }
@@ -234,10 +234,10 @@ extension BlockTranslator {
             e.loadState(r9, TranslatorLayout.temporary)
         }
         guard predictsReturns else {
-            if isDirect { jump(to: branchTarget) } else { e.jump(environment.stubs.dispatch[table]) }
+            if isDirect { jump(to: branchTarget) } else { branchIndirectly(isCall: false) }
             return false
         }
-        if isDirect { call(to: branchTarget) } else { e.call(environment.stubs.dispatch[table]) }
+        if isDirect { call(to: branchTarget) } else { branchIndirectly(isCall: true) }
         // The host returns here with the guest's return address in R9.
         e.move(rcx, constant: 0 &- nextRIP)
         e.sumOfScratch(0)

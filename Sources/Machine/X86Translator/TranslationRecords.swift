@@ -13,6 +13,8 @@ struct Site {
         case link
         /// An event is pending before a jump.
         case pending
+        /// An indirect branch that has not been taken yet, or whose target was thrown away.
+        case indirectLink
         /// Not an exit: a host instruction that may raise a signal starts here.
         case hostFault
         /// Not an exit: an indirect branch.
@@ -33,9 +35,9 @@ struct Site {
     var kind: Kind
 }
 
-/// A jump to a known address.
+/// A jump to a known address, or an indirect branch that expects the target that it had at first.
 struct Link {
-    /// From the block's first byte.
+    /// From the block's first byte; of an indirect branch unused.
     var target: Int64
     /// The site of the call that leaves while it is not linked.
     var site: UInt32 = 0
@@ -43,6 +45,9 @@ struct Link {
     var field: UInt32 = 0
     /// Where the number of the view that it expects lies, or 0 where it stays in its page.
     var guardField: UInt32 = 0
+    /// Where the jump of an indirect branch lies that is taken for another target than the expected one, or 0; before it
+    /// lies the comparison, behind it the guard.
+    var otherField: UInt32 = 0
     /// The block that it leads to, or 0.
     var block: UInt32 = 0
     /// The next link to the same block.

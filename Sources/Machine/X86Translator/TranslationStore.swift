@@ -116,6 +116,20 @@ final class TranslationStore {
         blocks[block].incoming = number
     }
 
+    /// Makes the indirect branch `number` expect the target `rip`, which is `block`, and go through the hash for any other.
+    ///
+    /// `hash`: Where the code of the hash lies. `slot`: The distance of the target's view number from the first.
+    func link(_ number: UInt32, to block: UInt32, rip: UInt64, hash: Int, slot: Int) {
+        let other = Int(links[number].otherField)
+        // The comparison's constant lies 16 bytes before: its LEA has 4 bytes, JRCXZ 2, JMP's opcode 1.
+        let constant = other - 1 - 2 - 4 - 8
+        (code.writableBase + constant).storeBytes(of: 0 &- rip, as: UInt64.self)
+        patch(links[number].otherField, to: UInt32(hash))
+        // The address of the view's number lies before LEA RCX, [RCX + number].
+        (code.writableBase + Int(links[number].guardField) - 3 - 4).storeBytes(of: UInt32(slot), as: UInt32.self)
+        link(number, to: block)
+    }
+
     /// Takes a link out of the list of those that lead to `block`.
     private func forgetIncoming(_ number: UInt32, of block: UInt32) {
         if blocks[block].incoming == number {

@@ -216,7 +216,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
         case .link:
-            return follow(site.resume)
+            return site.kind == .indirectLink ? followIndirect(site.resume) : follow(site.resume)
         case .pending:
             s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: store.links[site.resume].target)
             return leave()
@@ -292,6 +292,24 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         guard let view = view(target), let found = translated(target, view) else { return leave() }
         // A reset has thrown the jump away.
         if store.generation == generation, !store.blocks[source].isDead { store.link(number, to: found) }
+        return attention ? leave() : Int(store.blocks[found].start)
+    }
+
+    /// The indirect branch at `number` is to be made, and will expect its target from now on.
+    private func followIndirect(_ number: UInt32) -> Int? {
+        let s = state
+        let target = s[field: TranslatorLayout.exitAddress]
+        s.rip = target
+        if Int64(bitPattern: target << 16) >> 16 != Int64(bitPattern: target) { return refuseBranch() }
+        statistics.links &+= 1
+        let source = store.sites[store.links[number].site].block
+        let generation = store.generation
+        guard let view = view(target), let found = translated(target, view) else { return leave() }
+        if store.generation == generation, !store.blocks[source].isDead {
+            let table = interpreter.currentTable
+            let slot = TranslatorLayout.tlb(table, TLB.viewID) + TLB.slot(target) * 8
+            store.link(number, to: found, rip: target, hash: environment.stubs.dispatch[table], slot: slot)
+        }
         return attention ? leave() : Int(store.blocks[found].start)
     }
 
