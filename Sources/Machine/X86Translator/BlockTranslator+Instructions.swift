@@ -28,7 +28,8 @@ extension BlockTranslator {
             if environment.yieldsOnPause { fallback() } else { e.bytes(0x90F3, 2) }
         case .cmpxchg16b, .cmpxchg8b: compareAndExchangeWide()
         case .pcmpestri, .pcmpistri, .vpcmpestri, .vpcmpistri: indexOfString(row)
-        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase:
+        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase,
+            .wrfsbase, .wrgsbase:
             if !system() { fallback() }
         case .syscall, .sysret:
             if !systemTransfer() { leave() }

@@ -141,7 +141,7 @@ struct BlockTranslator {
     /// Records that the call just written leaves.
     @discardableResult
     mutating func addSite(_ kind: Site.Kind, _ guestOffset: Int, amount: Int = 0, resume: Int = 0, offset: Int? = nil) -> UInt32 {
-        store.sites.append(
+        store.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
                 resume: UInt32(resume),

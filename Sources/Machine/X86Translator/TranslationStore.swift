@@ -25,6 +25,9 @@ final class TranslationStore {
     var invalidations: UInt64 = 0
     var invalidatedBlocks: UInt64 = 0
     var sites: RecordArray<Site>
+    /// The first site of each 128 bytes of code, 4 bytes each; 0 for none.
+    private let firstSites: HostMapping
+    private static let bucketShift: UInt32 = 7
     var links: RecordArray<Link>
     var blocks: RecordArray<BlockRecord>
     /// Number 0 is none.
@@ -48,6 +51,7 @@ final class TranslationStore {
         code = try CodeBuffer(byteCount: byteCount)
         do throws(SystemCallError) {
             sites = try RecordArray(capacity: byteCount / 16)
+            firstSites = try HostMapping(anonymous: (byteCount >> Int(Self.bucketShift)) * 4 + 4096)
             links = try RecordArray(capacity: byteCount / 16)
             blocks = try RecordArray(capacity: byteCount / 64)
         } catch {
@@ -72,6 +76,7 @@ final class TranslationStore {
 
     /// Throws everything away but the stubs.
     func removeAll() {
+        firstSites.base.initializeMemory(as: UInt8.self, repeating: 0, count: (used >> Int(Self.bucketShift)) * 4 + 4)
         used = firstOffset
         generation &+= 1
         sites.removeAll()
@@ -180,8 +185,21 @@ final class TranslationStore {
         return count
     }
 
+    /// Adds a site, whose offset is not below that of the last.
+    func append(_ site: Site) -> UInt32 {
+        let number = sites.append(site)
+        let bucket = firstSites.base + Int(site.offset >> Self.bucketShift) * 4
+        if bucket.load(as: UInt32.self) == 0 { bucket.storeBytes(of: number, as: UInt32.self) }
+        return number
+    }
+
     /// The site whose call pushed `offset`, or, of a host fault, the last one that starts at or before it.
     func site(at offset: UInt32) -> UInt32 {
+        var number = firstSites.base.load(fromByteOffset: Int(offset >> Self.bucketShift) * 4, as: UInt32.self)
+        if number != 0, sites.records[Int(number)].offset <= offset {
+            while Int(number) + 1 < sites.count, sites.records[Int(number) + 1].offset <= offset { number += 1 }
+            return number
+        }
         var low = 1
         var high = sites.count
         while low < high {

@@ -79,6 +79,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.maskWithoutIF] = ~RFlags.interruptEnable
         s[field: TranslatorLayout.maskWithoutDF] = ~RFlags.df
         s[field: TranslatorLayout.maskWithoutAC] = ~RFlags.ac
+        s[field: TranslatorLayout.canonicalMask] = 0xFFFF_8000_0000_0000
+        s[field: TranslatorLayout.canonicalSumMask] = 0x1FFFE
         s[field: TranslatorLayout.arithmeticMask] = RFlags.arithmetic
         for table in 0..<3 {
             let address = UInt(bitPattern: block) + UInt(TranslatorLayout.tlb(table, 0))
