@@ -316,10 +316,13 @@ extension BlockTranslator {
             return
         }
         if i.base == 17, i.operandByteCount >= 4 {
-            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
-            if !isWide || i.operandByteCount == 4 { linear &= 0xFFFF_FFFF }
             let target = host == HostRegisters.inMemory ? HostRegisters.address : host
-            e.move(target, constant: linear)
+            linear(target, nextRIP &+ UInt64(bitPattern: Int64(i.displacement)))
+            if !isWide || i.operandByteCount == 4 {
+                // MOV r32, r32
+                if target > 7 { e.byte(0x45) }
+                e.bytes(0x89 | UInt64(0xC0 | (target & 7) << 3 | target & 7) << 8, 2)
+            }
             if host == HostRegisters.inMemory { e.storeState(destination * 8, target) }
             return
         }

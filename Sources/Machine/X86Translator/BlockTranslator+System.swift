@@ -283,7 +283,9 @@ extension BlockTranslator {
         count(excluding: 0)
         loadFlags()
         e.storeState(TranslatorLayout.general(11), rcx)
-        e.move(HostRegisters.guestCount, constant: nextRIP)
+        e.storeState(TranslatorLayout.temporary, rcx)
+        linear(HostRegisters.guestCount, nextRIP)
+        e.loadState(rcx, TranslatorLayout.temporary)
         e.move(r9, constant: ~signature.systemCallMask)
         // AND RCX, R9
         e.bytes(0xC9214C, 3)
