@@ -20,15 +20,17 @@ extension BlockTranslator {
         case .retNear: return returnNear()
         case .jcxz, .loop: return countedJump()
         case .push: push()
-        case .pop: pop()
-        case .leave: leaveFrame()
+        case .pop: return pop()
+        case .leave: return leaveFrame()
         case .lea: loadEffectiveAddress()
         case .nop, .prefetch, .endbr: break
+        case .rdrand where environment.isRepeatable, .rdseed where environment.isRepeatable: fallback()
         case .pause:
             if environment.yieldsOnPause { fallback() } else { e.bytes(0x90F3, 2) }
         case .cmpxchg16b, .cmpxchg8b: compareAndExchangeWide()
         case .pcmpestri, .pcmpistri, .vpcmpestri, .vpcmpistri: indexOfString(row)
-        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase:
+        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase,
+            .wrfsbase, .wrgsbase:
             if !system() { fallback() }
         case .syscall, .sysret:
             if !systemTransfer() { leave() }
@@ -225,7 +227,7 @@ extension BlockTranslator {
     /// The host instruction that comes next may raise a signal.
     private mutating func noteHostFault() {
         // One byte into it, so that it is told from a call that ends here.
-        addSite(.hostFault, guestOffset, offset: e.offset + 1, uncounted: uncounted - 1)
+        addSite(.hostFault, guestOffset, offset: e.offset + 1, uncounted: uncountedBefore)
     }
 
     /// An instruction with AH, CH, DH or BH, which no REX prefix may accompany.
@@ -315,10 +317,13 @@ extension BlockTranslator {
             return
         }
         if i.base == 17, i.operandByteCount >= 4 {
-            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
-            if !isWide || i.operandByteCount == 4 { linear &= 0xFFFF_FFFF }
             let target = host == HostRegisters.inMemory ? HostRegisters.address : host
-            e.move(target, constant: linear)
+            linear(target, nextRIP &+ UInt64(bitPattern: Int64(i.displacement)))
+            if !isWide || i.operandByteCount == 4 {
+                // MOV r32, r32
+                if target > 7 { e.byte(0x45) }
+                e.bytes(0x89 | UInt64(0xC0 | (target & 7) << 3 | target & 7) << 8, 2)
+            }
             if host == HostRegisters.inMemory { e.storeState(destination * 8, target) }
             return
         }

@@ -18,6 +18,10 @@ struct BlockTranslator {
         /// The linear target, and the TLB table of the code there.
         var target: UInt64
         var table: Int
+        /// The target is in R9 instead.
+        var isIndirect = false
+        /// The target does not move with position-independent code.
+        var isAbsolute = false
     }
 
     /// A failed check: its jump, and where the access starts.
@@ -37,6 +41,8 @@ struct BlockTranslator {
         var signature = CodeSignature()
         var countsInstructions = false
         var yieldsOnPause = false
+        /// Instructions whose result is another each time are the interpreter's.
+        var isRepeatable = false
         /// Instructions in a block.
         var longestBlock = 64
         var stubs: Stubs
@@ -47,7 +53,9 @@ struct BlockTranslator {
     var e: Emitter
     /// The TLB table of the current privilege and AC; STAC and CLAC change it inside the block.
     var table: Int
+    /// Of the first byte; without the displacement if the code is position-independent.
     let rip: UInt64
+    let isRelative: Bool
     let code: UnsafePointer<UInt8>
     let number: UInt32
     var i = DecodedInstruction()
@@ -57,36 +65,45 @@ struct BlockTranslator {
     private var edges: [Edge] = []
     private var misses: [Miss] = []
     /// Instructions, the running one among them, since the last that were counted.
-    private(set) var uncounted = 0
+    private var uncounted = 0
+    private var instructionCount = 0
+    /// What ``instructionCount`` was before the instruction at ``guestOffset``.
+    private var countBefore = 0
     private(set) var fallbackCount = 0
 
     /// The block at `rip`, whose bytes up to the page's end are at `code`.
-    init(_ environment: Environment, _ store: TranslationStore, table: Int, rip: UInt64, view: UInt32, code: UnsafePointer<UInt8>) {
+    init(_ environment: Environment, _ store: TranslationStore, rip: UInt64, view: UInt32) {
         self.environment = environment
         self.store = store
-        self.table = table
-        self.rip = rip
-        self.code = code
+        let page = store.views[Int(view)]
+        table = page.table
+        isRelative = page.isRelative
+        self.rip = page.linearPage | rip & 0xFFF
+        // SAFETY: guest memory is only ever bytes.
+        code = UnsafePointer((page.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
         e = Emitter(base: store.code.writableBase, offset: store.used)
         number = store.blocks.append(
-            BlockRecord(rip: rip, start: UInt32(store.used), view: view, firstSite: UInt32(store.sites.count))
+            BlockRecord(
+                rip: self.rip,
+                start: UInt32(store.used),
+                view: view,
+                firstSite: UInt32(store.sites.count),
+                isRelative: isRelative
+            )
         )
     }
 
-    /// Linear address of the next instruction.
+    /// Linear address of the next instruction, without the displacement.
     var nextRIP: UInt64 { rip &+ UInt64(nextOffset) }
 
     /// Translates to the block's end, and enters the block.
     mutating func translate() -> UInt32 {
-        let available = 4096 - Int(rip & 0xFFF)
-        var count = 0
         var isOpen = true
-        while isOpen, count < environment.longestBlock {
-            i = DecodedInstruction()
+        while isOpen, instructionCount < environment.longestBlock {
+            countBefore = instructionCount
             guestOffset = nextOffset
-            let status = InstructionDecoder.decode(code + guestOffset, count: available - guestOffset, size: .bits64, into: &i)
-            guard status == .complete else {
-                if count == 0 {
+            guard decodeNext() else {
+                if instructionCount == 0 {
                     // It straddles pages, or is too long.
                     leave()
                     nextOffset = available
@@ -94,27 +111,49 @@ struct BlockTranslator {
                 }
                 break
             }
-            nextOffset = guestOffset + Int(i.length)
-            count += 1
-            uncounted += 1
             isOpen = instruction()
         }
         if isOpen { jump(to: nextRIP) }
-        finish(count)
+        finish()
         return number
     }
 
-    private mutating func finish(_ count: Int) {
+    /// The bytes from the block's start to its page's end.
+    private var available: Int { 4096 - Int(rip & 0xFFF) }
+
+    /// Takes the next instruction into ``i``, if the page holds all of it.
+    private mutating func decodeNext() -> Bool {
+        guard let next = peek() else { return false }
+        take(next)
+        return true
+    }
+
+    /// The next instruction, if the page holds all of it.
+    func peek() -> DecodedInstruction? {
+        var next = DecodedInstruction()
+        let status = InstructionDecoder.decode(code + nextOffset, count: available - nextOffset, size: .bits64, into: &next)
+        return status == .complete ? next : nil
+    }
+
+    /// Makes `next` part of the block.
+    mutating func take(_ next: DecodedInstruction) {
+        i = next
+        nextOffset += Int(next.length)
+        instructionCount += 1
+        uncounted += 1
+    }
+
+    private mutating func finish() {
         for edge in edges { write(edge) }
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
+            addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
         store.blocks[number].byteCount = UInt16(nextOffset)
-        store.blocks[number].instructionCount = UInt16(count)
+        store.blocks[number].instructionCount = UInt16(instructionCount)
         store.used = (e.offset + 15) & ~15
         store.enter(number)
     }
@@ -124,45 +163,46 @@ struct BlockTranslator {
     mutating func addSite(
         _ kind: Site.Kind,
         _ guestOffset: Int,
-        byteCount: Int = 0,
+        amount: Int = 0,
         resume: Int = 0,
-        target: UInt64? = nil,
         offset: Int? = nil,
         uncounted: Int = 0
     ) -> UInt32 {
-        store.sites.append(
+        store.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
                 resume: UInt32(resume),
                 block: number,
                 guestOffset: UInt16(guestOffset),
-                kind: kind,
                 operation: i.operation.rawValue,
-                byteCount: UInt8(byteCount),
+                amount: Int32(amount),
                 uncounted: Int8(truncatingIfNeeded: uncounted),
-                target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
+                kind: kind
             )
         )
     }
 
     // MARK: Leaving
 
+    /// Instructions before the one at ``guestOffset`` that are still to be counted; negative where it was counted itself.
+    var uncountedBefore: Int { uncounted - (instructionCount - countBefore) }
+
     /// Lets the interpreter run the instruction, and goes on behind it.
     mutating func fallback() {
-        let wasCounted = uncounted == 0
+        let correction = uncounted == 0 ? uncountedBefore : 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.fallback, guestOffset, uncounted: wasCounted ? -1 : 0)
+        addSite(.fallback, guestOffset, uncounted: correction)
     }
 
     /// Lets the interpreter run the instruction, which goes somewhere else.
     mutating func leave() {
-        let wasCounted = uncounted == 0
+        let correction = uncounted == 0 ? uncountedBefore : 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.leave, guestOffset, uncounted: wasCounted ? -1 : 0)
+        addSite(.leave, guestOffset, uncounted: correction)
     }
 
     /// Adds the instructions since the last call to the vCPU's count.
@@ -185,7 +225,9 @@ struct BlockTranslator {
 
     /// JMP to the code at `target` that runs with another TLB table.
     mutating func jump(to target: UInt64, table: Int) {
-        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table))
+        edges.append(
+            Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table, isAbsolute: true)
+        )
     }
 
     /// The host's Jcc to a linear address.
@@ -199,21 +241,72 @@ struct BlockTranslator {
         edges.append(Edge(field: e.call(e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
+    /// JMP, or the host's CALL, of the address in R9.
+    mutating func branchIndirectly(isCall: Bool) {
+        let field = isCall ? e.call(e.offset) : e.jump(e.offset)
+        edges.append(Edge(field: field, guestOffset: guestOffset, target: rip, table: table, isIndirect: true))
+    }
+
+    /// Compares the target in R9 with the one that the branch had first, and jumps there directly if they are equal, no event
+    /// is pending, and its page is still the same; otherwise through the hash.
+    ///
+    /// On hosts that predict no indirect jumps this is several times as fast as the hash.
+    private mutating func writeIndirect(_ edge: Edge) {
+        let rcx = HostRegisters.scratch
+        let dispatch = environment.stubs.dispatch[edge.table]
+        let link = store.links.append(Link(target: 0))
+        e.patch(edge.field, to: e.offset)
+        // MOV RCX, -target; no target is at -1.
+        e.bytes(0xB948, 2)
+        e.qword(1)
+        e.sumOfScratch(0)
+        e.jumpIfZeroCount(over: 5)
+        let other = e.jump(e.offset)
+        e.loadState32(rcx, TranslatorLayout.pending)
+        e.jumpIfZeroCount(over: 5)
+        e.jump(dispatch)
+        e.loadState32(rcx, TranslatorLayout.tlb(edge.table, TLB.viewID))
+        e.bytes(0x89_8D48, 3)
+        let guardField = e.offset
+        e.dword(Int(Int32.min))
+        e.jumpIfZeroCount(over: 5)
+        e.jump(dispatch)
+        let field = e.jump(e.offset + 5)
+        e.patch(other, to: e.offset)
+        e.call(environment.stubs.link)
+        store.links[link].site = addSite(.indirectLink, edge.guestOffset, resume: Int(link))
+        store.links[link].field = UInt32(field)
+        store.links[link].guardField = UInt32(guardField)
+        store.links[link].otherField = UInt32(other)
+    }
+
     private mutating func write(_ edge: Edge) {
+        if edge.isIndirect { return writeIndirect(edge) }
         let crosses = (edge.target ^ rip) & ~0xFFF != 0 || (edge.table == 0) != (table == 0)
         let isBackward = edge.target <= rip &+ UInt64(edge.guestOffset)
         var field = edge.field
         var guardField = 0
+        let link = store.links.append(
+            edge.isAbsolute
+                ? Link(target: Int64(bitPattern: edge.target), isAbsolute: true)
+                : Link(target: Int64(bitPattern: edge.target &- rip))
+        )
         if isBackward || crosses { e.patch(field, to: e.offset) }
         if isBackward {
             e.loadState32(HostRegisters.scratch, TranslatorLayout.pending)
             e.jumpIfZeroCount(over: 5)
             e.call(environment.stubs.pending)
-            addSite(.pending, edge.guestOffset, target: edge.target)
+            addSite(.pending, edge.guestOffset, resume: Int(link))
         }
         if crosses {
-            let slot = Int(edge.target >> 12 & UInt64(TLB.entryCount - 1))
-            e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID) + slot * 8)
+            if isRelative, !edge.isAbsolute {
+                linear(HostRegisters.address, edge.target)
+                e.slot()
+                e.loadTable(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID))
+            } else {
+                let slot = TLB.slot(edge.target)
+                e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID) + slot * 8)
+            }
             // Never equal to any view's number until it is linked.
             e.bytes(0x89_8D48, 3)
             guardField = e.offset
@@ -224,21 +317,29 @@ struct BlockTranslator {
         if isBackward || crosses { field = e.jump(e.offset + 5) }
         e.patch(field, to: e.offset)
         e.call(environment.stubs.link)
-        let site = addSite(.link, edge.guestOffset, target: edge.target)
-        store.sites[site].field = UInt32(field)
-        store.sites[site].guardField = UInt32(guardField)
+        store.links[link].site = addSite(.link, edge.guestOffset, resume: Int(link))
+        store.links[link].field = UInt32(field)
+        store.links[link].guardField = UInt32(guardField)
     }
 
     // MARK: Memory
+
+    /// `register` = the linear address `address` of this code's; RCX is lost if the code is position-independent.
+    mutating func linear(_ register: UInt8, _ address: UInt64) {
+        e.move(register, constant: address)
+        guard isRelative else { return }
+        e.loadState(HostRegisters.scratch, TranslatorLayout.displacement)
+        e.lea(register, base: register, index: HostRegisters.scratch, 0)
+    }
 
     /// R9 = the linear address of the memory operand.
     mutating func address() {
         let r9 = HostRegisters.address
         let rcx = HostRegisters.scratch
         if i.base == 17 {
-            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
-            if i.addressByteCount == 4 { linear &= 0xFFFF_FFFF }
-            e.move(r9, constant: linear)
+            linear(r9, nextRIP &+ UInt64(bitPattern: Int64(i.displacement)))
+            // MOV R9D, R9D
+            if i.addressByteCount == 4 { e.bytes(0xC98945, 3) }
         } else if i.base == 18 {
             e.move(r9, constant: i.addressByteCount == 4 ? i.immediate & 0xFFFF_FFFF : i.immediate)
         } else {
@@ -282,7 +383,7 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write, uncounted: uncounted - 1)
+            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write, uncounted: uncountedBefore)
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))

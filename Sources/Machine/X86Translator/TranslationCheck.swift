@@ -37,6 +37,8 @@ final class TranslationCheck {
     private var stretches: UInt64 = 0
     private var instructions: UInt64 = 0
     private var disturbed: UInt64 = 0
+    /// What the last attempt left in one outcome only: perhaps a device's.
+    private var foreign: [WriteJournal.Difference] = []
     private var shadows: UInt64 = 0
 
     private static let attemptLimit = 4
@@ -123,12 +125,13 @@ final class TranslationCheck {
         journal.end()
         mask(operation)
         let fields = StateComparison.differences(before: before, translated: made, interpreted: s)
-        let bytes = journal.differences(limit: 16)
+        let bytes = journal.differences(limit: 512)
         if isComplete, fields.isEmpty, bytes.isEmpty {
             succeed(count)
             return true
         }
         let report = describe(count, isComplete, fields, bytes)
+        foreign = bytes.filter { ($0.first == $0.before) != ($0.second == $0.before) }
         journal.takeBackAll()
         restore(before)
         fail(report, count)
@@ -151,6 +154,10 @@ final class TranslationCheck {
         if attempts > 0 {
             attempts = 0
             disturbed &+= 1
+            // What neither engine has written this time was a device's, and was taken back.
+            for each in foreign where each.host.load(as: UInt64.self) == each.before {
+                each.host.storeBytes(of: each.first == each.before ? each.second : each.first, as: UInt64.self)
+            }
         }
         if let end = stepEnd, state.instructionCount >= end {
             // The difference is not in any one instruction.
@@ -185,7 +192,7 @@ final class TranslationCheck {
             let name = field.name + String(repeating: " ", count: max(0, 10 - field.name.count))
             lines.append("  \(name)  \(padded(field.before)) \(padded(field.translated)) \(padded(field.interpreted))")
         }
-        for difference in bytes {
+        for difference in bytes.prefix(16) {
             let address = interpreter.physicalAddress(of: difference.host)
             lines.append("  memory at physical 0x\(hexadecimal(address))")
             lines.append("              \(padded(difference.before)) \(padded(difference.first)) \(padded(difference.second))")
@@ -256,6 +263,8 @@ extension Translator {
             environment.longestBlock = 1
             reset()
         }
+        // The state is that from before.
+        if !agrees { loadFlags() }
         return agrees && check.report == nil
     }
 }
