@@ -108,7 +108,8 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+                "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
+                "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine

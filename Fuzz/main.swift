@@ -1,15 +1,18 @@
 // vivfuzz KIND FIRST-SEED SECONDS [COUNT]: one seed after another, until the time is over or COUNT seeds are done.
-// KIND is code, devices or loaders. Prints each seed before it is run, so that the last line of a run that died names it; ends with
+// KIND is code, devices, loaders or translate (64-bit code, translated and
+// compared with the interpreter). Prints each seed before it is run, so that the last line of a run that died names it; ends with
 // a line of figures. A seed that takes more than 20 s is a hang: SIGALRM ends the process.
 import Boot
 import Glibc
 import GuestMemory
+import Synchronization
+import Telemetry
 import VirtualMachine
 import X86
 
 let words = CommandLine.arguments
 guard words.count >= 4, let first = UInt64(words[2]), let seconds = Double(words[3]) else {
-    print("usage: vivfuzz code|devices|loaders FIRST-SEED SECONDS [COUNT]")
+    print("usage: vivfuzz code|devices|loaders|translate FIRST-SEED SECONDS [COUNT]")
     exit(64)
 }
 let limit = words.count > 4 ? UInt64(words[4]) ?? .max : .max
@@ -36,6 +39,43 @@ func makeDisk() -> String {
     return "/proc/self/fd/\(file)"
 }
 
+/// Ends the turns of a vCPU whose turns do not end by themselves.
+final class TurnTicker: Sendable {
+    private let isOver = Atomic(false)
+
+    init(_ control: MachineControl) {
+        let work = Unmanaged.passRetained(Work(self, control))
+        var thread = pthread_t()
+        pthread_create(
+            &thread,
+            nil,
+            { argument in
+                guard let argument else { return nil }
+                let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
+                while !work.ticker.isOver.load(ordering: .relaxed) {
+                    usleep(300)
+                    work.control.endTurn()
+                }
+                return nil
+            },
+            work.toOpaque()
+        )
+        pthread_detach(thread)
+    }
+
+    private final class Work: Sendable {
+        let ticker: TurnTicker
+        let control: MachineControl
+
+        init(_ ticker: TurnTicker, _ control: MachineControl) {
+            self.ticker = ticker
+            self.control = control
+        }
+    }
+
+    func stop() { isOver.store(true, ordering: .relaxed) }
+}
+
 /// What is shared by the seeds of a process, and its figures.
 struct FuzzRun {
     let disk: String
@@ -43,6 +83,8 @@ struct FuzzRun {
     var instructions: UInt64 = 0
     var accesses: UInt64 = 0
     var accepted: UInt64 = 0
+    var checked: UInt64 = 0
+    var disturbed: UInt64 = 0
 
     func configuration(_ random: inout RandomSource) -> MachineConfiguration {
         let kernel = HostFile(name: "kernel", bytes: LoaderInput.plainKernel)
@@ -72,6 +114,26 @@ struct FuzzRun {
             let machine = try VirtualMachine(shape, serial: backend, control: control, factory: factory)
             _ = try machine.run()
             instructions &+= factory.instructionCount
+        case "translate":
+            let factory = FuzzedProcessors(control: control, seed: seed, limit: 200_000, checks: true)
+            var shape = configuration(&random)
+            shape.restartsOnReset = false
+            shape.processorCount = 1
+            shape.clock = .host
+            let machine = try VirtualMachine(shape, serial: backend, control: control, factory: factory)
+            let turns = TurnTicker(control)
+            defer { turns.stop() }
+            do throws(MachineError) { _ = try machine.run() } catch {
+                say("seed \(seed): \(error)")
+                exit(1)
+            }
+            instructions &+= factory.instructionCount
+            for report in machine.reports {
+                for row in report.rows {
+                    if row.name == "checked instructions" { checked &+= row.value }
+                    if row.name == "masked: stretches run again" { disturbed &+= row.value }
+                }
+            }
         case "devices":
             let factory = RandomDrivers(control: control, seed: seed, limit: 4000)
             let machine = try VirtualMachine(
@@ -101,5 +163,5 @@ alarm(0)
 let elapsed = (now() - start) * 10
 say(
     "done \(words[1]): seeds \(seed - first) instructions \(run.instructions) accesses \(run.accesses) accepted \(run.accepted)"
-        + " seconds \(elapsed.rounded() / 10)"
+        + " checked \(run.checked) disturbed \(run.disturbed) seconds \(elapsed.rounded() / 10)"
 )

@@ -221,13 +221,6 @@ extension BlockTranslator {
         }
         if !isDirect {
             loadTarget()
-            // The interpreter refuses a target that is not canonical before it pushes anything.
-            count(excluding: 0)
-            e.extract(r9, mask: TranslatorLayout.canonicalMask)
-            e.lea(rcx, base: rcx, 1)
-            e.extract(rcx, mask: TranslatorLayout.canonicalSumMask)
-            e.jumpIfZeroCount(over: 5)
-            leave()
             e.storeState(TranslatorLayout.temporary, r9)
         }
         stack(-8, 8, write: true)

@@ -11,7 +11,7 @@ enum OracleDeviation {
     /// MXCSR's flags where #XM is raised while underflow or overflow is unmasked, or where VCVTPS2PH cannot store.
     case status
     /// Which of two faults is found first, and what has been written by then: an x87 store with unmasked exceptions to memory that
-    /// faults, a near CALL to a non-canonical address, CMPS, XRSTOR of a bad image.
+    /// faults, CMPS, XRSTOR of a bad image.
     case order
     /// XRSTOR that faults: this host has loaded some components by then.
     case components
@@ -22,7 +22,7 @@ enum OracleDeviation {
                 .instruction
         else { return nil }
         switch vector {
-        case 13 where i.operation == .callNear || i.operation == .cmps || i.operation == .xrstor: return .order
+        case 13 where i.operation == .cmps || i.operation == .xrstor: return .order
         case 14 where i.operation == .xrstor: return .components
         case 14 where isX87Store(i.operation):
             // FCW: not every exception masked.
