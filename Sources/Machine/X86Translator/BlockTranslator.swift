@@ -53,6 +53,7 @@ struct BlockTranslator {
     let isRelative: Bool
     let code: UnsafePointer<UInt8>
     let number: UInt32
+    private let view: UInt32
     var i = DecodedInstruction()
     /// Of the running instruction, and of the next, from the block's start.
     var guestOffset = 0
@@ -69,6 +70,7 @@ struct BlockTranslator {
     init(_ environment: Environment, _ store: TranslationStore, rip: UInt64, view: UInt32) {
         self.environment = environment
         self.store = store
+        self.view = view
         let page = store.views[Int(view)]
         table = page.table
         isRelative = page.isRelative
@@ -95,6 +97,8 @@ struct BlockTranslator {
         var isOpen = true
         while isOpen, instructionCount < Self.longestBlock {
             guestOffset = nextOffset
+            // What is translated already is not translated again.
+            if instructionCount > 0, store.block(view, nextRIP) != nil { break }
             guard decodeNext() else {
                 if instructionCount == 0 {
                     // It straddles pages, or is too long.
