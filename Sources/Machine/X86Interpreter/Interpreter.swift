@@ -200,6 +200,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         if events & Pending.nonMaskable != 0, !core.nonMaskableBlocked {
             clinux_atomic_and(pending, ~Pending.nonMaskable)
             s.activity = .active
+            services.record(.exceptions) { .interrupt(vector: ExceptionVector.nmi, rip: s.rip) }
             core.deliverInterrupt(vector: ExceptionVector.nmi, kind: .nonMaskable)
             return nil
         }

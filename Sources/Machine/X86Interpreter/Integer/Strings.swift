@@ -28,8 +28,10 @@ extension Core {
         let s = state
         let isRepeated = !i.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
         let isBackward = s.systemFlags & RFlags.df != 0
-        // Answers of devices belong to the iteration that asked; the trap flag traps after each iteration.
-        let isSingle = isRepeated && (s.systemFlags & RFlags.tf != 0 || services.hasAnswers)
+        // Answers of devices belong to the iteration that asked; the trap flag and data breakpoints trap after an iteration.
+        let isSingle =
+            isRepeated
+            && (s.systemFlags & RFlags.tf != 0 || services.hasAnswers || s.debugRegister(7) & 0xFF != 0)
         return StringRun(
             mask: addressMask(i),
             step: isBackward ? 0 &- UInt64(width) : UInt64(width),
