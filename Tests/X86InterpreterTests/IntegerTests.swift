@@ -127,6 +127,23 @@ struct IntegerTests {
         #expect(bench.state.rdx == rdx)
     }
 
+    @Test(arguments: [
+        (bytes: [0xFE, 0xC1] as [UInt8], largest: 0x7F as UInt64), (bytes: [0x66, 0xFF, 0xC1], largest: 0x7FFF),
+        (bytes: [0xFF, 0xC1], largest: 0x7FFF_FFFF), (bytes: [0x48, 0xFF, 0xC1], largest: .max >> 1),
+    ])
+    func `INC of the largest signed value overflows, and DEC back does too`(bytes: [UInt8], largest: UInt64) throws {
+        let bench = try IntegerBench()
+        bench.state.rcx = largest
+        #expect(bench.run(bytes) == nil)
+        #expect(bench.state.rcx == largest + 1)
+        #expect(bench.state.overflowFlag)
+        #expect(bench.run(bytes.dropLast() + [0xC9]) == nil)
+        #expect(bench.state.rcx == largest)
+        #expect(bench.state.overflowFlag)
+        #expect(bench.run(bytes.dropLast() + [0xC9]) == nil)
+        #expect(!bench.state.overflowFlag)
+    }
+
     @Test
     func `Signed 128-bit division truncates towards zero`() throws {
         let bench = try IntegerBench()

@@ -272,7 +272,7 @@ extension Core {
             let (from, to) = (state.rsi & run.mask, state.rdi & run.mask)
             // Intel's CPUs access the destination first: it faults alone, even where the source is not canonical.
             let target = try segmentLinear(0, to, width, write: false)
-            if !isScan, hostReadPointer(target) == nil { _ = try load(T.self, target) }
+            let right = isScan || hostReadPointer(target) != nil ? nil : try load(T.self, target)
             let source = isScan ? 0 : try segmentLinear(segment, from, width, write: false)
             let a: T
             let b: T
@@ -282,7 +282,7 @@ extension Core {
             {
                 (a, b, compared) = block
             } else {
-                b = try load(T.self, target)
+                if let right { b = right } else { b = try load(T.self, target) }
                 a = isScan ? register(0, T.self) : try load(T.self, source)
             }
             let bytes = compared == 1 ? run.step : compared &* UInt64(width)
