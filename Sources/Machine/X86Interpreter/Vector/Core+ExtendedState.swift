@@ -227,6 +227,11 @@ extension Core {
         let present = s[field: header]
         let layout = s[field: header + 8]
         let isCompacted = layout & StateComponent.compacted != 0
+        // Intel's CPUs find a missing page before they look at the rest of the header.
+        let placed = isCompacted ? wanted & layout : wanted
+        let first = firstByte(placed, avxHasMXCSR: !isCompacted)
+        let end = lastByte(placed) + 1
+        try probe(linear, first: first, last: end - 1, write: false)
         guard s[field: header + 16] == 0, isCompacted || !needsCompacted else { throw .generalProtection() }
         if isCompacted {
             for word in 3..<8 where s[field: header + word * 8] != 0 { throw .generalProtection() }
@@ -236,10 +241,6 @@ extension Core {
         } else {
             guard layout == 0, present & ~s.xcr0 == 0 else { throw .generalProtection() }
         }
-        let placed = isCompacted ? wanted & layout : wanted
-        let first = firstByte(placed, avxHasMXCSR: !isCompacted)
-        let end = lastByte(placed) + 1
-        try probe(linear, first: first, last: end - 1, write: false)
         try loadBytes(linear &+ UInt64(first), into: raw + VectorScratch.area + first, end - first)
         let loaded = wanted & present
         let loadsMXCSR =
