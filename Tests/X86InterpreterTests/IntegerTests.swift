@@ -127,10 +127,13 @@ struct IntegerTests {
         #expect(bench.state.rdx == rdx)
     }
 
-    @Test(arguments: [
-        (bytes: [0xFE, 0xC1] as [UInt8], largest: 0x7F as UInt64), (bytes: [0x66, 0xFF, 0xC1], largest: 0x7FFF),
-        (bytes: [0xFF, 0xC1], largest: 0x7FFF_FFFF), (bytes: [0x48, 0xFF, 0xC1], largest: .max >> 1),
-    ])
+    /// INC of rCX at every width, and the largest signed value.
+    static let increments: [(bytes: [UInt8], largest: UInt64)] = [
+        ([0xFE, 0xC1], 0x7F), ([0x66, 0xFF, 0xC1], 0x7FFF), ([0xFF, 0xC1], 0x7FFF_FFFF),
+        ([0x48, 0xFF, 0xC1], .max >> 1),
+    ]
+
+    @Test(arguments: increments)
     func `INC of the largest signed value overflows, and DEC back does too`(bytes: [UInt8], largest: UInt64) throws {
         let bench = try IntegerBench()
         bench.state.rcx = largest

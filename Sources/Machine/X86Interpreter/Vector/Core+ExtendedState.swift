@@ -228,6 +228,7 @@ extension Core {
         let layout = s[field: header + 8]
         let isCompacted = layout & StateComponent.compacted != 0
         // Intel's CPUs find a missing page before they look at the rest of the header.
+        guard !isCompacted || layout & ~StateComponent.compacted & ~s.xcr0 == 0 else { throw .generalProtection() }
         let placed = isCompacted ? wanted & layout : wanted
         let first = firstByte(placed, avxHasMXCSR: !isCompacted)
         let end = lastByte(placed) + 1
@@ -235,9 +236,7 @@ extension Core {
         guard s[field: header + 16] == 0, isCompacted || !needsCompacted else { throw .generalProtection() }
         if isCompacted {
             for word in 3..<8 where s[field: header + word * 8] != 0 { throw .generalProtection() }
-            guard layout & ~StateComponent.compacted & ~s.xcr0 == 0, present & ~layout == 0,
-                present & StateComponent.compacted == 0
-            else { throw .generalProtection() }
+            guard present & ~layout == 0, present & StateComponent.compacted == 0 else { throw .generalProtection() }
         } else {
             guard layout == 0, present & ~s.xcr0 == 0 else { throw .generalProtection() }
         }
