@@ -272,8 +272,10 @@ extension Core {
             let count = remaining(run)
             if count == 0 { return }
             let (from, to) = (state.rsi & run.mask, state.rdi & run.mask)
-            let source = isScan ? 0 : try segmentLinear(segment, from, width, write: false)
+            // Intel's CPUs access the destination first: it faults alone, even where the source is not canonical.
             let target = try segmentLinear(0, to, width, write: false)
+            let right = isScan || hostReadPointer(target) != nil ? nil : try load(T.self, target)
+            let source = isScan ? 0 : try segmentLinear(segment, from, width, write: false)
             let a: T
             let b: T
             var compared: UInt64 = 1
@@ -282,8 +284,8 @@ extension Core {
             {
                 (a, b, compared) = block
             } else {
+                if let right { b = right } else { b = try load(T.self, target) }
                 a = isScan ? register(0, T.self) : try load(T.self, source)
-                b = try load(T.self, target)
             }
             let bytes = compared == 1 ? run.step : compared &* UInt64(width)
             if !isScan { advance(6, bytes, run) }
