@@ -26,6 +26,8 @@ struct BlockTranslator {
         var guestOffset: Int
         var byteCount: Int
         var isWrite: Bool
+        /// Where R9 + RCX is the host address.
+        var proved = 0
     }
 
     /// What code may use.
@@ -53,7 +55,8 @@ struct BlockTranslator {
     var nextOffset = 0
     private var edges: [Edge] = []
     private var misses: [Miss] = []
-    private var uncounted = 0
+    var uncounted = 0
+    var detours: [Detour] = []
     private(set) var fallbackCount = 0
 
     static let longestBlock = 64
@@ -102,12 +105,14 @@ struct BlockTranslator {
         return number
     }
 
-    private mutating func finish(_ count: Int) {
+    mutating func finish(_ count: Int) {
         for edge in edges { write(edge) }
+        finishDetours()
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
+            let site = addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
+            store.sites[site].field = UInt32(miss.proved)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -275,6 +280,7 @@ struct BlockTranslator {
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
+        misses[misses.count - 1].proved = e.offset
     }
 
     /// The memory operand: R9 + RCX is its host address.

@@ -9,6 +9,8 @@ struct Site {
         case fallback
         /// The interpreter runs the instruction, and the next one is wherever it leads.
         case leave
+        /// The second page of a straddling instruction is not known to be the view in ``field``.
+        case straddle
         /// A jump to ``target`` that is not linked yet.
         case link
         /// An event is pending before a jump to ``target``.
@@ -33,7 +35,7 @@ struct Site {
     var byteCount: UInt8 = 0
     /// Of a jump, from the block's first byte.
     var target: Int32 = 0
-    /// Where the displacement of a link's jump lies.
+    /// Where the displacement of a link's jump lies; of an access, where it goes on once the address is proved.
     var field: UInt32 = 0
     /// Where the number of the view that a link expects lies, or 0 where it stays in its page.
     var guardField: UInt32 = 0

@@ -98,6 +98,9 @@ final class TranslationStore {
         views[Int(record.view)].blocks.append(block)
     }
 
+    /// Lets changes of the page of `view` throw `block` away too.
+    func enter(_ block: UInt32, alsoIn view: UInt32) { views[Int(view)].blocks.append(block) }
+
     /// Makes the jump of `site` lead to `block`.
     func link(_ site: UInt32, to block: UInt32) {
         let record = sites[site]
@@ -144,23 +147,28 @@ final class TranslationStore {
         guard let numbers = pageViews[page] else { return 0 }
         var count = 0
         for number in numbers {
-            for block in views[Int(number)].blocks {
-                var site = blocks[block].incoming
-                while site != 0 {
-                    patch(sites[site].field, to: sites[site].offset - Self.callByteCount)
-                    let next = sites[site].nextIncoming
-                    sites[site].nextIncoming = 0
-                    sites[site].linked = 0
-                    site = next
-                }
-                blocks[block].incoming = 0
-                blocks[block].isDead = true
-                blockNumbers[key(number, blocks[block].rip)] = nil
+            for block in views[Int(number)].blocks where !blocks[block].isDead {
+                retire(block)
                 count += 1
             }
             views[Int(number)].blocks.removeAll()
         }
         return count
+    }
+
+    /// Takes a block out of use, and the links to it.
+    func retire(_ block: UInt32) {
+        var site = blocks[block].incoming
+        while site != 0 {
+            patch(sites[site].field, to: sites[site].offset - Self.callByteCount)
+            let next = sites[site].nextIncoming
+            sites[site].nextIncoming = 0
+            sites[site].linked = 0
+            site = next
+        }
+        blocks[block].incoming = 0
+        blocks[block].isDead = true
+        blockNumbers[key(blocks[block].view, blocks[block].rip)] = nil
     }
 
     /// The site whose call pushed `offset`, or, of a host fault, the last one that starts at or before it.

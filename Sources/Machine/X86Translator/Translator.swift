@@ -77,6 +77,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.pageMask] = ~0xFFF
         s[field: TranslatorLayout.hashMask] = TranslatorLayout.hashIndexMask
         s[dword: TranslatorLayout.hostMXCSR] = 0x1F80
+        for constant in TranslatorLayout.stringConstants { s[field: constant.offset] = constant.value }
         (UnsafeMutableRawPointer(bitPattern: emptyReturnStack)).unsafelyUnwrapped
             .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
         for table in 0..<3 {
@@ -183,9 +184,16 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.misses &+= 1
             let crosses = linear & 0xFFF &+ UInt64(site.byteCount) > 4096
             if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if crosses, reason == .readMiss, gather(linear, Int(site.byteCount)) {
+                s[field: TranslatorLayout.crossingResume] =
+                    UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.field)
+                statistics.gathers &+= 1
+                return environment.stubs.crossing
+            }
             if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }
             return interpret(site, resume: nil)
         case .fallback:
+            if site.kind == .straddle, let next = proveSecondPage(store.site(at: offset)) { return next }
             statistics.steps.instruction &+= 1
             statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
@@ -278,7 +286,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// The code for the instruction at `rip`, translated now if need be; nil where fetching it faults.
-    private func find(_ rip: UInt64) -> Int? {
+    func find(_ rip: UInt64) -> Int? {
         if signature != currentSignature { adoptSignature() }
         if seenGeneration != store.generation { forgetViews() }
         if seenEpoch != state[field: Layout.translationEpoch] { forgetLinear() }
@@ -298,7 +306,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// The view of the page that holds `rip`, entered into the TLB.
-    private func view(_ rip: UInt64) -> UInt32? {
+    func view(_ rip: UInt64) -> UInt32? {
         let table = interpreter.currentTable
         let slot = Int(rip >> 12 & UInt64(TLB.entryCount - 1)) * 8
         let entry = block + TranslatorLayout.tlb(table, 0) + slot
@@ -323,6 +331,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         }
         let record = store.views[Int(view)]
         let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        let available = 4096 - Int(rip & 0xFFF)
+        if BlockTranslator.straddles(code, count: available) {
+            statistics.blocks &+= 1
+            return translateStraddling(rip, view, record, code, available)
+        }
         var translator = BlockTranslator(environment, store, table: record.table, rip: rip, view: view, code: code)
         let number = translator.translate()
         let made = store.blocks[number]
@@ -353,7 +366,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Forgets what holds for linear addresses: the hash and the return stack.
-    private func forgetLinear() {
+    func forgetLinear() {
         seenEpoch = state[field: Layout.translationEpoch]
         state[field: TranslatorLayout.returnStack] = UInt64(emptyReturnStack)
         for table in 0..<3 {

@@ -24,6 +24,7 @@ enum TranslatorLayout {
     /// The number of the ``Site`` of the indirect branch that ran last.
     static let branchSite = 0xAE8
 
+    static let systemFlags = 0x90
     static let pending = CPUState.pendingEventsOffset
     static let instructionCount = 0xA8
     static let rip = 0x88
