@@ -22,24 +22,24 @@ extension BlockTranslator {
         }
         e.call(environment.stubs.fallback)
         let site = addSite(.straddle, 0)
-        store.sites[site].field = second
+        store.sites[site].amount = Int32(bitPattern: second)
         guard second != 0 else {
             nextOffset = 4096 - Int(rip & 0xFFF)
-            finish(0)
+            finish()
             return number
         }
-        let isOpen: Bool
-        if InstructionDecoder.decode(code, count: 15, size: .bits64, into: &i) == .complete {
-            nextOffset = Int(i.length)
-            uncounted += 1
+        available = 15
+        var isOpen = false
+        if let next = peek() {
+            take(next)
+            available = nextOffset
             isOpen = instruction()
         } else {
-            nextOffset = 15
+            nextOffset = available
             leave()
-            isOpen = false
         }
         if isOpen { jump(to: nextRIP) }
-        finish(1)
+        finish()
         store.enter(number, alsoIn: second)
         return number
     }
@@ -77,12 +77,13 @@ extension Translator {
     func proveSecondPage(_ number: UInt32) -> Int? {
         let site = store.sites[number]
         let record = store.blocks[site.block]
+        let expected = UInt32(bitPattern: site.amount)
         let generation = store.generation
         guard let second = view((record.rip | 0xFFF) &+ 1), store.generation == generation, !record.isDead else { return nil }
-        if second == site.field { return Int(record.start) }
+        if second == expected { return Int(record.start) }
         // `resume` counts here.
         store.sites[number].resume &+= 1
-        guard site.field == 0 || site.resume >= Self.patience else { return nil }
+        guard expected == 0 || site.resume >= Self.patience else { return nil }
         store.retire(site.block)
         forgetLinear()
         state.rip = record.rip
