@@ -14,9 +14,15 @@ extension BlockTranslator {
     /// Translates the instruction whose 15 bytes are at ``code``; `second` is the view of the second page, 0 if it cannot be
     /// fetched now.
     mutating func translateStraddling(second: UInt32) -> UInt32 {
-        let slot = Int((rip >> 12 &+ 1) & UInt64(TLB.entryCount - 1))
+        let next = (rip | 0xFFF) &+ 1
         if second != 0 {
-            e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(table, TLB.viewID) + slot * 8)
+            if isRelative {
+                linear(HostRegisters.address, next)
+                e.slot()
+                e.loadTable(HostRegisters.scratch, TranslatorLayout.tlb(table, TLB.viewID))
+            } else {
+                e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(table, TLB.viewID) + TLB.slot(next) * 8)
+            }
             e.lea(HostRegisters.scratch, base: HostRegisters.scratch, 0 - Int(second))
             e.jumpIfZeroCount(over: 5)
         }
@@ -46,24 +52,22 @@ extension BlockTranslator {
 }
 
 extension Translator {
-    /// The block for the instruction at `rip` of `view`, whose first `count` bytes are at `code`.
-    func translateStraddling(_ rip: UInt64, _ number: UInt32, _ view: CodeView, _ code: UnsafePointer<UInt8>, _ count: Int) -> UInt32 {
-        let next = (rip | 0xFFF) &+ 1
-        let second = self.view(next) ?? 0
+    /// The block for the instruction at `rip` of the view `number`, whose bytes start at `code` and go on in the next page.
+    func translateStraddling(_ rip: UInt64, _ number: UInt32, _ code: UnsafePointer<UInt8>) -> UInt32 {
+        let count = 4096 - Int(rip & 0xFFF)
+        let second = self.view((rip | 0xFFF) &+ 1) ?? 0
         let page = store.views[Int(second)].hostPage
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 15) { bytes in
             for index in 0..<15 {
                 let isSecond = index >= count && second != 0
                 bytes[index] = index < count ? code[index] : isSecond ? page.load(fromByteOffset: index - count, as: UInt8.self) : 0
             }
-            let start = UnsafePointer(bytes.baseAddress.unsafelyUnwrapped)
-            var translator = BlockTranslator(environment, store, table: view.table, rip: rip, view: number, code: start)
+            var translator = BlockTranslator(environment, store, rip: rip, view: number)
+            translator.code = UnsafePointer(bytes.baseAddress.unsafelyUnwrapped)
             let made = translator.translateStraddling(second: second)
-            interpreter.markCode(hostPage: view.hostPage, offset: Int(rip & 0xFFF), byteCount: count)
-            if second != 0 {
-                let rest = max(Int(store.blocks[made].byteCount) - count, 1)
-                interpreter.markCode(hostPage: page, offset: 0, byteCount: rest)
-            }
+            let byteCount = Int(store.blocks[made].byteCount)
+            interpreter.markCode(hostPage: store.views[Int(number)].hostPage, offset: Int(rip & 0xFFF), byteCount: count)
+            if second != 0 { interpreter.markCode(hostPage: page, offset: 0, byteCount: max(byteCount - count, 1)) }
             return made
         }
     }
@@ -73,20 +77,20 @@ extension Translator {
 
     /// The second page of the straddling instruction at site `number` is not known to be the one it was translated from.
     ///
-    /// - Returns: The offset of the code to go on with; nil to let the interpreter run the instruction.
-    func proveSecondPage(_ number: UInt32) -> Int? {
+    /// - Returns: The offset of the code to go on with, which is `behind` if the page holds the same bytes; nil to let the
+    ///   interpreter run the instruction.
+    func proveSecondPage(_ number: UInt32, behind: Int) -> Int? {
         let site = store.sites[number]
-        let record = store.blocks[site.block]
         let expected = UInt32(bitPattern: site.amount)
-        let generation = store.generation
-        guard let second = view((record.rip | 0xFFF) &+ 1), store.generation == generation, !record.isDead else { return nil }
-        if second == expected { return Int(record.start) }
+        let rip = address(of: site.block)
+        guard let second = view((rip | 0xFFF) &+ 1), !store.blocks[site.block].isDead else { return nil }
+        if expected != 0, store.views[Int(second)].hostPage == store.views[Int(expected)].hostPage { return behind }
         // `resume` counts here.
         store.sites[number].resume &+= 1
         guard expected == 0 || site.resume >= Self.patience else { return nil }
         store.retire(site.block)
         forgetLinear()
-        state.rip = record.rip
-        return find(record.rip)
+        state.rip = rip
+        return find(rip)
     }
 }
