@@ -31,6 +31,8 @@ struct BlockTranslator {
         var guestOffset: Int
         var byteCount: Int
         var isWrite: Bool
+        /// Where R9 + RCX is the host address.
+        var proved = 0
     }
 
     /// What code may use.
@@ -51,7 +53,8 @@ struct BlockTranslator {
     /// Of the first byte; without the displacement if the code is position-independent.
     let rip: UInt64
     let isRelative: Bool
-    let code: UnsafePointer<UInt8>
+    /// The bytes of guest code, from the first.
+    var code: UnsafePointer<UInt8>
     let number: UInt32
     private let view: UInt32
     var i = DecodedInstruction()
@@ -60,7 +63,8 @@ struct BlockTranslator {
     var nextOffset = 0
     private var edges: [Edge] = []
     private var misses: [Miss] = []
-    private var uncounted = 0
+    var uncounted = 0
+    var detours: [Detour] = []
     private var instructionCount = 0
     private(set) var fallbackCount = 0
 
@@ -77,6 +81,7 @@ struct BlockTranslator {
         self.rip = page.linearPage | rip & 0xFFF
         // SAFETY: guest memory is only ever bytes.
         code = UnsafePointer((page.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        available = 4096 - Int(rip & 0xFFF)
         e = Emitter(base: store.code.writableBase, offset: store.used)
         number = store.blocks.append(
             BlockRecord(
@@ -115,8 +120,8 @@ struct BlockTranslator {
         return number
     }
 
-    /// The bytes from the block's start to its page's end.
-    private var available: Int { 4096 - Int(rip & 0xFFF) }
+    /// The bytes from the block's start to the end of those that it may be made of: its page's.
+    var available: Int
 
     /// Takes the next instruction into ``i``, if the page holds all of it.
     private mutating func decodeNext() -> Bool {
@@ -140,12 +145,14 @@ struct BlockTranslator {
         uncounted += 1
     }
 
-    private mutating func finish() {
+    mutating func finish() {
         for edge in edges { write(edge) }
+        finishDetours()
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume)
+            let site = addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume)
+            store.sites[site].operation = UInt16(miss.proved - miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -371,6 +378,7 @@ struct BlockTranslator {
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
+        misses[misses.count - 1].proved = e.offset
     }
 
     /// The memory operand: R9 + RCX is its host address.
