@@ -81,6 +81,8 @@ struct FuzzRun {
     let disk: String
     let backend: SerialBackend
     var instructions: UInt64 = 0
+    var exceptions: UInt64 = 0
+    var rounds: UInt64 = 0
     var accesses: UInt64 = 0
     var accepted: UInt64 = 0
     var checked: UInt64 = 0
@@ -114,6 +116,8 @@ struct FuzzRun {
             let machine = try VirtualMachine(shape, serial: backend, control: control, factory: factory)
             _ = try machine.run()
             instructions &+= factory.instructionCount
+            exceptions &+= factory.exceptionCount
+            rounds &+= factory.roundCount
         case "translate":
             let factory = FuzzedProcessors(control: control, seed: seed, limit: 200_000, checks: true)
             var shape = configuration(&random)
@@ -128,6 +132,8 @@ struct FuzzRun {
                 exit(1)
             }
             instructions &+= factory.instructionCount
+            exceptions &+= factory.exceptionCount
+            rounds &+= factory.roundCount
             for report in machine.reports {
                 for row in report.rows {
                     if row.name == "checked instructions" { checked &+= row.value }
@@ -160,8 +166,13 @@ while now() - start < seconds, seed - first < limit {
     seed += 1
 }
 alarm(0)
-let elapsed = (now() - start) * 10
-say(
-    "done \(words[1]): seeds \(seed - first) instructions \(run.instructions) accesses \(run.accesses) accepted \(run.accepted)"
-        + " checked \(run.checked) disturbed \(run.disturbed) seconds \(elapsed.rounded() / 10)"
-)
+let elapsed = ((now() - start) * 10).rounded() / 10
+let figures =
+    switch words[1] {
+    case "code": "instructions \(run.instructions) exceptions \(run.exceptions) rounds \(run.rounds)"
+    case "translate":
+        "instructions \(run.instructions) checked \(run.checked) exceptions \(run.exceptions) rounds \(run.rounds) disturbed \(run.disturbed)"
+    case "devices": "accesses \(run.accesses)"
+    default: "accepted \(run.accepted)"
+    }
+say("done \(words[1]): seeds \(seed - first) \(figures) seconds \(elapsed)")

@@ -32,6 +32,8 @@ struct BlockTranslator {
         var byteCount: Int
         var isWrite: Bool
         var uncounted: Int
+        /// Where R9 + RCX is the host address.
+        var proved = 0
     }
 
     /// What code may use.
@@ -56,8 +58,10 @@ struct BlockTranslator {
     /// Of the first byte; without the displacement if the code is position-independent.
     let rip: UInt64
     let isRelative: Bool
-    let code: UnsafePointer<UInt8>
+    /// The bytes of guest code, from the first.
+    var code: UnsafePointer<UInt8>
     let number: UInt32
+    private let view: UInt32
     var i = DecodedInstruction()
     /// Of the running instruction, and of the next, from the block's start.
     var guestOffset = 0
@@ -65,7 +69,8 @@ struct BlockTranslator {
     private var edges: [Edge] = []
     private var misses: [Miss] = []
     /// Instructions, the running one among them, since the last that were counted.
-    private var uncounted = 0
+    var uncounted = 0
+    var detours: [Detour] = []
     private var instructionCount = 0
     /// What ``instructionCount`` was before the instruction at ``guestOffset``.
     private var countBefore = 0
@@ -75,12 +80,14 @@ struct BlockTranslator {
     init(_ environment: Environment, _ store: TranslationStore, rip: UInt64, view: UInt32) {
         self.environment = environment
         self.store = store
+        self.view = view
         let page = store.views[Int(view)]
         table = page.table
         isRelative = page.isRelative
         self.rip = page.linearPage | rip & 0xFFF
         // SAFETY: guest memory is only ever bytes.
         code = UnsafePointer((page.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        available = 4096 - Int(rip & 0xFFF)
         e = Emitter(base: store.code.writableBase, offset: store.used)
         number = store.blocks.append(
             BlockRecord(
@@ -102,6 +109,8 @@ struct BlockTranslator {
         while isOpen, instructionCount < environment.longestBlock {
             countBefore = instructionCount
             guestOffset = nextOffset
+            // What is translated already is not translated again.
+            if instructionCount > 0, store.block(view, nextRIP) != nil { break }
             guard decodeNext() else {
                 if instructionCount == 0 {
                     // It straddles pages, or is too long.
@@ -118,8 +127,8 @@ struct BlockTranslator {
         return number
     }
 
-    /// The bytes from the block's start to its page's end.
-    private var available: Int { 4096 - Int(rip & 0xFFF) }
+    /// The bytes from the block's start to the end of those that it may be made of: its page's.
+    var available: Int
 
     /// Takes the next instruction into ``i``, if the page holds all of it.
     private mutating func decodeNext() -> Bool {
@@ -143,12 +152,14 @@ struct BlockTranslator {
         uncounted += 1
     }
 
-    private mutating func finish() {
+    mutating func finish() {
         for edge in edges { write(edge) }
+        finishDetours()
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
+            let site = addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
+            store.sites[site].operation = UInt16(miss.proved - miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -387,6 +398,7 @@ struct BlockTranslator {
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
+        misses[misses.count - 1].proved = e.offset
     }
 
     /// The memory operand: R9 + RCX is its host address.

@@ -80,6 +80,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.pageMask] = ~0xFFF
         s[field: TranslatorLayout.hashMask] = TranslatorLayout.hashIndexMask
         s[dword: TranslatorLayout.hostMXCSR] = 0x1F80
+        for constant in TranslatorLayout.stringConstants + TranslatorLayout.x87Constants { s[field: constant.offset] = constant.value }
         s[field: TranslatorLayout.maskWithoutIF] = ~RFlags.interruptEnable
         s[field: TranslatorLayout.maskWithoutDF] = ~RFlags.df
         s[field: TranslatorLayout.maskWithoutAC] = ~RFlags.ac
@@ -156,6 +157,13 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         set { state[dword: TranslatorLayout.deferred] = newValue }
     }
 
+    /// Whether an event that was put aside may have become deliverable: an interrupt by IF, an NMI by any instruction.
+    private var mayDeliverDeferred: Bool {
+        let events = deferredEvents
+        return events & ~Interpreter.Pending.interrupt != 0
+            || events != 0 && state.systemFlags & RFlags.interruptEnable != 0
+    }
+
     private func restoreDeferredEvents() {
         guard deferredEvents != 0 else { return }
         clinux_atomic_or(pending, deferredEvents)
@@ -230,9 +238,16 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.misses &+= 1
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
             if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
+                s[field: TranslatorLayout.crossingResume] =
+                    UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.resume) + UInt64(site.operation)
+                statistics.gathers &+= 1
+                return environment.stubs.crossing
+            }
             if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }
             return interpret(site, resume: nil)
         case .fallback:
+            if site.kind == .straddle, let next = proveSecondPage(store.site(at: offset), behind: Int(offset)) { return next }
             statistics.steps.instruction &+= 1
             statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
@@ -246,7 +261,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// The linear address of the first byte of `block`, which was just left.
-    private func address(of block: UInt32) -> UInt64 {
+    func address(of block: UInt32) -> UInt64 {
         let record = store.blocks[block]
         return record.isRelative ? record.rip &+ state[field: TranslatorLayout.displacement] : record.rip
     }
@@ -292,11 +307,10 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s.rip = start
         storeFlags()
         if environment.countsInstructions { s.instructionCount &+= UInt64(bitPattern: Int64(site.uncounted)) }
-        guard agrees(before: site.operation) else { return nil }
+        guard agrees(before: site.kind == .fallback || site.kind == .leave ? site.operation : nil) else { return nil }
         let table = interpreter.currentTable
         interpreter.stepOne()
-        guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
-        else { return nil }
+        guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
         if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
             signature == CodeSignature(state)
         {
@@ -382,7 +396,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     // MARK: Finding code
 
     /// The code for the instruction at `rip`, translated now if need be; nil where fetching it faults.
-    private func find(_ rip: UInt64) -> Int? { block(at: rip).map { start($0, at: rip) } }
+    func find(_ rip: UInt64) -> Int? { block(at: rip).map { start($0, at: rip) } }
 
     private func block(at rip: UInt64) -> UInt32? {
         if signature != CodeSignature(state) { adoptSignature() }
@@ -398,7 +412,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// The view of the page that holds `rip`, entered into the TLB.
-    private func view(_ rip: UInt64) -> UInt32? {
+    func view(_ rip: UInt64) -> UInt32? {
         let table = interpreter.currentTable
         let slot = Int(rip >> 12 & UInt64(TLB.entryCount - 1)) * 8
         let entry = block + TranslatorLayout.tlb(table, 0) + slot
@@ -422,6 +436,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             view = again
         }
         let record = store.views[Int(view)]
+        // SAFETY: guest memory is only ever bytes.
+        let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        if BlockTranslator.straddles(code, count: 4096 - Int(rip & 0xFFF)) {
+            statistics.blocks &+= 1
+            return translateStraddling(rip, view, code)
+        }
         var translator = BlockTranslator(environment, store, rip: rip, view: view)
         let number = translator.translate()
         let made = store.blocks[number]
@@ -452,7 +472,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Forgets what holds for linear addresses: the hash and the return stack.
-    private func forgetLinear() {
+    func forgetLinear() {
         seenEpoch = state[field: Layout.translationEpoch]
         let first = UInt64(UInt(bitPattern: returnStack.base)) + UInt64(Self.emptyReturnStack)
         for stack in 0..<2 {

@@ -11,6 +11,8 @@ struct TranslatorStatistics {
     var links: UInt64 = 0
     var dispatches: UInt64 = 0
     var resets: UInt64 = 0
+    /// Reads across pages that were gathered.
+    var gathers: UInt64 = 0
     var steps = Steps()
 
     /// Instructions that the interpreter ran, by reason.
@@ -56,6 +58,7 @@ extension Translator {
             ("code cache resets of the translator", c.resets),
             ("pages of translated code changed", store.invalidations),
             ("blocks thrown away", store.invalidatedBlocks),
+            ("reads across pages", c.gathers),
             ("interpreted: shadow or step", c.steps.mode),
             ("interpreted: instruction", c.steps.instruction),
             ("interpreted: device or fault", c.steps.access),

@@ -29,15 +29,9 @@ extension Core {
 
     @inline(never)
     func executeCall(_ i: Instruction) throws(Fault) {
-        let next = state.rip
-        guard state.isLong64 else {
-            try branch(to: try branchTarget(i))
-            return try pushOperand(i, next)
-        }
-        // As in `callIndirect`.
         let pointer = state.rsp
         let target = try branchTarget(i)
-        try pushOperand(i, next)
+        try pushOperand(i, state.rip)
         do throws(Fault) { try branch(to: target) } catch {
             state.rsp = pointer
             throw error

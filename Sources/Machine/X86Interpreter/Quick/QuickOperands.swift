@@ -70,7 +70,7 @@ extension Core {
     @inline(__always)
     func call(_ i: Instruction) throws(Fault) { try callIndirect(state.rip &+ i.pointee.immediate) }
 
-    /// A near call in 64-bit mode: as on Intel's CPUs the return address is stored before the target is found to be bad.
+    /// A near call in 64-bit mode; the return address is stored even where the target is bad, as on Intel's CPUs.
     @inline(__always)
     func callIndirect(_ target: UInt64) throws(Fault) {
         let s = state
