@@ -109,7 +109,7 @@ let package = Package(
             name: "vivfuzz",
             dependencies: [
                 "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
-                "X86Interpreter", "X86Translator",
+                "TestSupport", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -117,7 +117,10 @@ let package = Package(
         layer(
             "Surface",
             "TestSupport",
-            ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"],
+            [
+                "CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter",
+                "X86Translator",
+            ],
             engine
         ),
         // Tests
@@ -130,6 +133,7 @@ let package = Package(
         tests("Engine", ["GuestMemory"]),
         tests("HostCode", ["TestSupport", "X86"]),
         tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
+        tests("X86Translator", ["Engine", "GuestMemory", "Telemetry", "TestSupport", "X86", "X86Interpreter"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
         tests("LegacyDevices", ["DeviceModel", "GuestMemory"]),

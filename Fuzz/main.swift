@@ -1,18 +1,19 @@
 // vivfuzz KIND FIRST-SEED SECONDS [COUNT]: one seed after another, until the time is over or COUNT seeds are done.
-// KIND is code, devices, loaders or translate (64-bit code, translated and
-// compared with the interpreter). Prints each seed before it is run, so that the last line of a run that died names it; ends with
+// KIND is code, devices, loaders, translate (64-bit code, translated and
+// compared with the interpreter) or oracle (the same with the cases of the oracle). Prints each seed before it is run, so that the last line of a run that died names it; ends with
 // a line of figures. A seed that takes more than 20 s is a hang: SIGALRM ends the process.
 import Boot
 import Glibc
 import GuestMemory
 import Synchronization
 import Telemetry
+import TestSupport
 import VirtualMachine
 import X86
 
 let words = CommandLine.arguments
 guard words.count >= 4, let first = UInt64(words[2]), let seconds = Double(words[3]) else {
-    print("usage: vivfuzz code|devices|loaders|translate FIRST-SEED SECONDS [COUNT]")
+    print("usage: vivfuzz code|devices|loaders|translate|oracle FIRST-SEED SECONDS [COUNT]")
     exit(64)
 }
 let limit = words.count > 4 ? UInt64(words[4]) ?? .max : .max
@@ -140,6 +141,14 @@ struct FuzzRun {
                     if row.name == "masked: stretches run again" { disturbed &+= row.value }
                 }
             }
+        case "oracle":
+            let oracle = try TranslatorOracle(seed: seed)
+            try oracle.run(count: 20_000)
+            checked &+= oracle.caseCount
+            if let failure = oracle.failures.first {
+                say("\(oracle.failureCount) differences: \(failure)")
+                exit(1)
+            }
         case "devices":
             let factory = RandomDrivers(control: control, seed: seed, limit: 4000)
             let machine = try VirtualMachine(
@@ -172,6 +181,7 @@ let figures =
     case "code": "instructions \(run.instructions) exceptions \(run.exceptions) rounds \(run.rounds)"
     case "translate":
         "instructions \(run.instructions) checked \(run.checked) exceptions \(run.exceptions) rounds \(run.rounds) disturbed \(run.disturbed)"
+    case "oracle": "cases \(run.checked)"
     case "devices": "accesses \(run.accesses)"
     default: "accepted \(run.accepted)"
     }
