@@ -15,8 +15,7 @@ import Testing
 
     @Test(.enabled(if: Place.missing == nil, Comment(rawValue: Place.missing ?? "")), arguments: Place.programs)
     func `A translated guest program does what the interpreter does`(name: String) throws {
-        // A check compares one processor.
-        try run(name, name == "second-processor" ? "translate" : "check")
+        try run(name, "check")
     }
 
     private func run(_ name: String, _ engine: String) throws {
