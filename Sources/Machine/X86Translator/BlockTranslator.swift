@@ -26,6 +26,7 @@ struct BlockTranslator {
         var guestOffset: Int
         var byteCount: Int
         var isWrite: Bool
+        var uncounted: Int
     }
 
     /// What code may use.
@@ -37,6 +38,7 @@ struct BlockTranslator {
         var usesAVX = false
         var countsInstructions = false
         var yieldsOnPause = false
+        var recordsInstructions = false
         var stubs: Stubs
     }
 
@@ -53,7 +55,7 @@ struct BlockTranslator {
     var nextOffset = 0
     private var edges: [Edge] = []
     private var misses: [Miss] = []
-    private var uncounted = 0
+    private(set) var uncounted = 0
     private(set) var fallbackCount = 0
 
     static let longestBlock = 64
@@ -82,6 +84,11 @@ struct BlockTranslator {
         while isOpen, count < Self.longestBlock {
             i = DecodedInstruction()
             guestOffset = nextOffset
+            if environment.recordsInstructions {
+                store.instructionStarts.append(
+                    InstructionStart(offset: UInt32(e.offset), guestOffset: UInt16(guestOffset), block: number)
+                )
+            }
             let status = InstructionDecoder.decode(code + guestOffset, count: available - guestOffset, size: .bits64, into: &i)
             guard status == .complete else {
                 if count == 0 {
@@ -103,11 +110,12 @@ struct BlockTranslator {
     }
 
     private mutating func finish(_ count: Int) {
+        store.blocks[number].bodyEnd = UInt32(e.offset)
         for edge in edges { write(edge) }
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
+            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -125,7 +133,8 @@ struct BlockTranslator {
         byteCount: Int = 0,
         resume: Int = 0,
         target: UInt64? = nil,
-        offset: Int? = nil
+        offset: Int? = nil,
+        uncounted: Int = 0
     ) -> UInt32 {
         store.sites.append(
             Site(
@@ -136,6 +145,7 @@ struct BlockTranslator {
                 kind: kind,
                 operation: i.operation.rawValue,
                 byteCount: UInt8(byteCount),
+                uncounted: UInt8(uncounted),
                 target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
             )
         )
@@ -271,7 +281,14 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write)
+            Miss(
+                field: e.jump(e.offset),
+                resume: resume,
+                guestOffset: guestOffset,
+                byteCount: byteCount,
+                isWrite: write,
+                uncounted: max(0, uncounted - 1)
+            )
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))

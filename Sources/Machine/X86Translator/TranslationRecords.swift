@@ -31,6 +31,8 @@ struct Site {
     var operation: UInt16 = 0
     /// Bytes of the access.
     var byteCount: UInt8 = 0
+    /// Instructions before this one that have not been counted when the code is left here.
+    var uncounted: UInt8 = 0
     /// Of a jump, from the block's first byte.
     var target: Int32 = 0
     /// Where the displacement of a link's jump lies.
@@ -47,6 +49,8 @@ struct Site {
 struct BlockRecord {
     var rip: UInt64
     var start: UInt32
+    /// Where what lies behind the instructions starts: jumps out of the block, and calls for misses.
+    var bodyEnd: UInt32 = 0
     var end: UInt32 = 0
     var view: UInt32
     /// The first of its sites; they lie together.

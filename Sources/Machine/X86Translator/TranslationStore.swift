@@ -26,6 +26,8 @@ final class TranslationStore {
     var invalidatedBlocks: UInt64 = 0
     var sites: RecordArray<Site>
     var blocks: RecordArray<BlockRecord>
+    /// In the order of the code; only where somebody wants them.
+    var instructionStarts: [InstructionStart] = []
     /// Number 0 is none.
     private(set) var views: [CodeView] = []
     private var viewNumbers: [ViewKey: UInt32] = [:]
@@ -73,6 +75,7 @@ final class TranslationStore {
         generation &+= 1
         sites.removeAll()
         blocks.removeAll()
+        instructionStarts.removeAll(keepingCapacity: true)
         removeViews()
     }
 

@@ -1,5 +1,6 @@
 #ifndef CTRANSLATOR_H
 #define CTRANSLATOR_H
+#include "CSampler.h"
 #include <stdint.h>
 
 /* What the signal handler must know of the vCPU whose translated code a thread runs. It decides nothing: a fault inside the

@@ -1,0 +1,42 @@
+#ifndef CSAMPLER_H
+#define CSAMPLER_H
+#include <stdint.h>
+
+/* A sampling profiler of one thread: a timer's signal notes where the thread is. It decides nothing; the owner of the
+   buffer finds out what the host addresses mean. */
+
+enum { CSAMPLER_DEPTH = 32 };
+
+struct csampler_sample {
+  uint64_t pc;      /* the host's program counter */
+  uint64_t rip;     /* the guest's RIP as the vCPU's block has it, which may be old while translated code runs */
+  uint64_t address; /* R9 */
+  uint32_t category;
+  uint32_t depth;                  /* how many of `frames` are filled */
+  uint64_t frames[CSAMPLER_DEPTH]; /* host return addresses, the innermost first */
+};
+
+/* One vCPU, as the handler has to know it. */
+struct csampler {
+  uint64_t code_start; /* executable mapping of the generated code */
+  uint64_t code_end;
+  uint64_t stack_start; /* the stack of host return addresses, and where it is empty */
+  uint64_t stack_empty;
+  const uint64_t *stack; /* its pointer while no translated code runs */
+  const uint64_t *rip;
+  const uint32_t *category; /* what the thread is doing */
+  struct csampler_sample *samples;
+  uint32_t capacity;
+  volatile uint32_t count;
+  volatile uint32_t paused; /* the owner is reading */
+  volatile uint64_t lost;   /* samples that found no room */
+};
+
+/* Makes `sampler` the one that signals of this thread go to; the first call of a thread starts its timer, which raises SIGPROF
+   `rate` times a second. The thread must have an alternate signal stack. 0, or a negative errno. */
+int csampler_select(struct csampler *sampler, unsigned rate);
+
+/* No more samples for `sampler`. */
+void csampler_forget(const struct csampler *sampler);
+
+#endif
