@@ -17,7 +17,15 @@ static __thread struct csampler *volatile selected;
 static __thread int has_timer;
 
 /* The vector registers hold the guest's: general registers only. */
-__attribute__((target("general-regs-only"), noinline)) static void sample(int number, siginfo_t *info, void *opaque) {
+#define GENERAL __attribute__((target("general-regs-only"), noinline))
+
+/* Below each stack lies a page that cannot be read. */
+GENERAL static int is_in_stacks(const struct csampler *sampler, uint64_t address) {
+  return address >= sampler->stacks && address - sampler->stacks < 2 * sampler->stack_size && address % 8 == 0
+      && (address - sampler->stacks) % sampler->stack_size >= 4096;
+}
+
+GENERAL static void sample(int number, siginfo_t *info, void *opaque) {
   (void)number;
   (void)info;
   struct csampler *sampler = selected;
@@ -33,10 +41,11 @@ __attribute__((target("general-regs-only"), noinline)) static void sample(int nu
   made->address = (uint64_t)registers[REG_R9];
   made->category = *sampler->category;
   uint64_t stack = (uint64_t)registers[REG_RSP];
-  if (stack < sampler->stack_start || stack > sampler->stack_empty) stack = *sampler->stack;
+  if (!is_in_stacks(sampler, stack)) stack = *sampler->stack;
   made->depth = 0;
-  if (stack >= sampler->stack_start && stack % 8 == 0) {
-    for (; stack < sampler->stack_empty && made->depth < CSAMPLER_DEPTH; stack += 8)
+  if (is_in_stacks(sampler, stack)) {
+    uint64_t end = stack - (stack - sampler->stacks) % sampler->stack_size + sampler->stack_empty;
+    for (; stack < end && made->depth < CSAMPLER_DEPTH; stack += 8)
       made->frames[made->depth++] = *(const uint64_t *)stack;
   }
   sampler->count++;

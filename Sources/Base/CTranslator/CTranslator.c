@@ -44,8 +44,9 @@ GENERAL static void handle(int number, siginfo_t *info, void *opaque) {
     return;
   }
   uint64_t address = (uint64_t)registers[REG_CR2];
-  if (number == SIGSEGV && address >= context->guard_start && address < context->guard_end) {
-    registers[REG_RSP] = (greg_t)context->stack_reset;
+  if (number == SIGSEGV && address - context->stacks < 2 * context->stack_size) {
+    uint64_t stack = context->stacks + (address - context->stacks) / context->stack_size * context->stack_size;
+    registers[REG_RSP] = (greg_t)(stack + context->stack_empty);
     return;
   }
   *(uint64_t *)context->fault_pc = pc;

@@ -40,7 +40,7 @@ package enum Layout {
     /// The address after the last instruction of the running block; 0 makes the run loop leave it after the running instruction.
     static let blockEnd = 0x808
     /// The address of the software TLB of the current privilege, see ``TLB``.
-    static let tlb = 0x810
+    package static let tlb = 0x810
     static let instructionRIP = 0x818
     /// The four page-directory-pointer entries that PAE paging loads with CR3 (SDM 3A §4.4.1).
     static let pdptes = 0x820

@@ -8,9 +8,8 @@ import X86Decoder
 extension BlockTranslator {
     /// Whether host CALL and RET may stand for the guest's.
     ///
-    /// Supervisor code in the upper half and user code in the lower can never return into one another's code by way of
-    /// an equal address; with AC set the table differs.
-    private var predictsReturns: Bool { table == 0 ? rip >> 63 == 0 : table == 1 && rip >> 63 == 1 }
+    /// Code with AC set shares the supervisor's stack of return addresses, but not its TLB table.
+    private var predictsReturns: Bool { table != 2 }
 
     private var r9: UInt8 { HostRegisters.address }
     private var rcx: UInt8 { HostRegisters.scratch }
@@ -53,12 +52,12 @@ extension BlockTranslator {
     }
 
     /// MOV [R9], register.
-    private mutating func storeJoined(_ register: UInt8) {
+    mutating func storeJoined(_ register: UInt8) {
         e.bytes(UInt64(0x49 | (register >> 3) << 2) | 0x89 << 8 | UInt64(0x01 | (register & 7) << 3) << 16, 3)
     }
 
     /// MOV register, [R9 + RCX].
-    private mutating func loadChecked(_ register: UInt8) {
+    mutating func loadChecked(_ register: UInt8) {
         e.bytes(UInt64(0x49 | (register >> 3) << 2) | 0x8B << 8 | UInt64(0x04 | (register & 7) << 3) << 16 | 0x09 << 24, 4)
     }
 

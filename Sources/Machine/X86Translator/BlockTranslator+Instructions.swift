@@ -28,6 +28,11 @@ extension BlockTranslator {
             if environment.yieldsOnPause { fallback() } else { e.bytes(0x90F3, 2) }
         case .cmpxchg16b, .cmpxchg8b: compareAndExchangeWide()
         case .pcmpestri, .pcmpistri, .vpcmpestri, .vpcmpistri: indexOfString(row)
+        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase:
+            if !system() { fallback() }
+        case .syscall, .sysret:
+            if !systemTransfer() { leave() }
+            return false
         default:
             if i.operation.isSystem || row.sensitivity != .innocuous {
                 if i.operation.neverReturns { leave(); return false }
@@ -50,7 +55,7 @@ extension BlockTranslator {
                 || operation == .vzeroupper || operation == .vzeroall
             else { return false }
             let isVEX = row.map == .vex0F || row.map == .vex0F38 || row.map == .vex0F3A
-            guard isVEX ? environment.usesAVX : environment.usesSSE else { return false }
+            guard isVEX ? environment.signature.usesAVX : environment.signature.usesSSE else { return false }
             return !operation.isGather && operation != .maskmovdqu && operation != .vmaskmovdqu && operation != .maskmovq
         }
         switch operation {
@@ -335,7 +340,7 @@ extension Operation {
     var neverReturns: Bool {
         switch self {
         case .callFar, .jmpFar, .retFar, .iret, .int3, .int, .int1, .syscall, .sysret, .sysenter, .sysexit, .ud2, .ud1, .ud0,
-            .hlt, .stac, .clac, .mwait:
+            .hlt, .mwait:
             true
         default: false
         }

@@ -15,8 +15,9 @@ struct BlockTranslator {
         /// Where the displacement lies that leads to it.
         var field: Int
         var guestOffset: Int
-        /// The linear target.
+        /// The linear target, and the TLB table of the code there.
         var target: UInt64
+        var table: Int
     }
 
     /// A failed check: its jump, and where the access starts.
@@ -33,9 +34,7 @@ struct BlockTranslator {
     struct Environment {
         var model: CPUModel
         var hostFeatures: CPUFeatureSet
-        /// CR0, CR4 and XCR0 let SSE, and AVX, run.
-        var usesSSE = false
-        var usesAVX = false
+        var signature = CodeSignature()
         var countsInstructions = false
         var yieldsOnPause = false
         var recordsInstructions = false
@@ -45,7 +44,8 @@ struct BlockTranslator {
     let environment: Environment
     let store: TranslationStore
     var e: Emitter
-    let table: Int
+    /// The TLB table of the current privilege and AC; STAC and CLAC change it inside the block.
+    var table: Int
     let rip: UInt64
     let code: UnsafePointer<UInt8>
     let number: UInt32
@@ -184,22 +184,27 @@ struct BlockTranslator {
     /// JMP to a linear address.
     mutating func jump(to target: UInt64) {
         count(excluding: 0)
-        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target))
+        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table))
+    }
+
+    /// JMP to the code at `target` that runs with another TLB table.
+    mutating func jump(to target: UInt64, table: Int) {
+        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
     /// The host's Jcc to a linear address.
     mutating func jump(if condition: UInt8, to target: UInt64) {
         count(excluding: 0)
-        edges.append(Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target))
+        edges.append(Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
     /// The host's CALL of a linear address.
     mutating func call(to target: UInt64) {
-        edges.append(Edge(field: e.call(e.offset), guestOffset: guestOffset, target: target))
+        edges.append(Edge(field: e.call(e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
     private mutating func write(_ edge: Edge) {
-        let crosses = (edge.target ^ rip) & ~0xFFF != 0
+        let crosses = (edge.target ^ rip) & ~0xFFF != 0 || (edge.table == 0) != (table == 0)
         let isBackward = edge.target <= rip &+ UInt64(edge.guestOffset)
         var field = edge.field
         var guardField = 0
@@ -212,7 +217,7 @@ struct BlockTranslator {
         }
         if crosses {
             let slot = Int(edge.target >> 12 & UInt64(TLB.entryCount - 1))
-            e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(table, TLB.viewID) + slot * 8)
+            e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID) + slot * 8)
             // Never equal to any view's number until it is linked.
             e.bytes(0x89_8D48, 3)
             guardField = e.offset

@@ -151,6 +151,18 @@ struct Emitter {
         dword(mask)
     }
 
+    /// RCX = PDEP(RCX, gs:[mask]).
+    mutating func deposit(mask: Int) {
+        bytes(0x25_0CF5_F3E2_C465, 7)
+        dword(mask)
+    }
+
+    /// RCX = RCX with the bits outside the mask at `mask` cleared.
+    mutating func keepBits(mask: Int) {
+        extract(HostRegisters.scratch, mask: mask)
+        deposit(mask: mask)
+    }
+
     /// LEA RCX, [RCX + R9 + displacement].
     mutating func sumOfScratch(_ displacement: Int) {
         lea(HostRegisters.scratch, base: HostRegisters.scratch, index: HostRegisters.address, displacement)

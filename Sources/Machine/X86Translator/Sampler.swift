@@ -10,13 +10,13 @@ final class Sampler {
     private let sink: any ProfileSink
     private static let capacity = 8192
 
-    /// `returnStack`: Where the stack of host return addresses begins and where it is empty.
+    /// `returnStacks`: Where the two stacks of host return addresses lie, the size of each, and where in it it is empty.
     init(
         _ sink: any ProfileSink,
         block: UnsafeMutableRawPointer,
         store: TranslationStore,
         ledger: TimeLedger,
-        returnStack: (start: UInt, empty: UInt)
+        returnStacks: (base: UInt, byteCount: Int, empty: Int)
     ) throws(SystemCallError) {
         self.sink = sink
         self.store = store
@@ -26,8 +26,9 @@ final class Sampler {
         sampler.initialize(to: csampler())
         sampler.pointee.code_start = executable
         sampler.pointee.code_end = executable + UInt64(store.code.byteCount)
-        sampler.pointee.stack_start = UInt64(returnStack.start)
-        sampler.pointee.stack_empty = UInt64(returnStack.empty)
+        sampler.pointee.stacks = UInt64(returnStacks.base)
+        sampler.pointee.stack_size = UInt64(returnStacks.byteCount)
+        sampler.pointee.stack_empty = UInt64(returnStacks.empty)
         // SAFETY: the fields are aligned 64-bit integers of the vCPU's block, and the samples' mapping holds nothing else.
         sampler.pointee.stack = UnsafePointer((block + TranslatorLayout.returnStack).assumingMemoryBound(to: UInt64.self))
         sampler.pointee.rip = UnsafePointer((block + TranslatorLayout.rip).assumingMemoryBound(to: UInt64.self))

@@ -19,8 +19,8 @@ final class TranslationStore {
     var firstOffset = 0
     /// How often everything was thrown away: numbers of views and blocks hold for one generation.
     private(set) var generation: UInt64 = 1
-    /// The control registers that the code depends on.
-    var signature: UInt64 = .max
+    /// The registers that the code depends on.
+    var signature = CodeSignature()
     /// Pages whose translated code was changed, and the blocks that were thrown away for it.
     var invalidations: UInt64 = 0
     var invalidatedBlocks: UInt64 = 0

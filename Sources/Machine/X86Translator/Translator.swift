@@ -16,7 +16,6 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     let block: UnsafeMutableRawPointer
     let store: TranslationStore
     private let returnStack: HostMapping
-    private let emptyReturnStack: UInt
     private let context: UnsafeMutablePointer<ctranslator_context>
     var environment: BlockTranslator.Environment
     var statistics = TranslatorStatistics()
@@ -31,11 +30,10 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private var seenEpoch: UInt64 = 0
     /// The store's generation that the numbers of views in the TLB belong to.
     private var seenGeneration: UInt64 = 0
-    /// CR0, CR4 and XCR0 as far as code depends on them.
-    private var signature: UInt64 = .max
-    /// Events that cannot be delivered yet, taken out of the pending word so that they do not stop every loop.
-    private var deferredEvents: UInt32 = 0
+    /// The registers as far as code depends on them.
+    private var signature = CodeSignature()
     private static let returnStackByteCount = 64 << 10
+    private static let emptyReturnStack = returnStackByteCount - 64
 
     /// Makes a vCPU around `interpreter`; those of one machine share `cache`.
     ///
@@ -53,13 +51,14 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         self.observation = observation
         self.reportsShared = reportsShared
         ledger = observation.ledger
-        do throws(SystemCallError) { returnStack = try HostMapping(anonymous: Self.returnStackByteCount) } catch {
+        do throws(SystemCallError) { returnStack = try HostMapping(anonymous: 2 * Self.returnStackByteCount) } catch {
             throw .system(error)
         }
-        guard mprotect(returnStack.base, 4096, PROT_NONE) == 0 else {
-            throw .system(SystemCallError("mprotect", errno: errno))
+        for stack in 0..<2 {
+            guard mprotect(returnStack.base + stack * Self.returnStackByteCount, 4096, PROT_NONE) == 0 else {
+                throw .system(SystemCallError("mprotect", errno: errno))
+            }
         }
-        emptyReturnStack = UInt(bitPattern: returnStack.base) + UInt(Self.returnStackByteCount) - 64
 
         let stubs = cache.stubs
         environment = BlockTranslator.Environment(
@@ -76,9 +75,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             to: ctranslator_context(
                 code_start: executable,
                 code_end: executable + UInt64(store.code.byteCount),
-                guard_start: UInt64(UInt(bitPattern: returnStack.base)),
-                guard_end: UInt64(UInt(bitPattern: returnStack.base)) + 4096,
-                stack_reset: UInt64(emptyReturnStack),
+                stacks: UInt64(UInt(bitPattern: returnStack.base)),
+                stack_size: UInt64(Self.returnStackByteCount),
+                stack_empty: UInt64(Self.emptyReturnStack),
                 fault_exit: executable + UInt64(stubs.hostFault),
                 fault_pc: UInt64(UInt(bitPattern: block)) + UInt64(TranslatorLayout.faultPC)
             )
@@ -87,8 +86,18 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.pageMask] = ~0xFFF
         s[field: TranslatorLayout.hashMask] = TranslatorLayout.hashIndexMask
         s[dword: TranslatorLayout.hostMXCSR] = 0x1F80
-        (UnsafeMutableRawPointer(bitPattern: emptyReturnStack)).unsafelyUnwrapped
-            .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
+        s[field: TranslatorLayout.maskWithoutIF] = ~RFlags.interruptEnable
+        s[field: TranslatorLayout.maskWithoutDF] = ~RFlags.df
+        s[field: TranslatorLayout.maskWithoutAC] = ~RFlags.ac
+        s[field: TranslatorLayout.arithmeticMask] = RFlags.arithmetic
+        for table in 0..<3 {
+            let address = UInt(bitPattern: block) + UInt(TranslatorLayout.tlb(table, 0))
+            s[field: TranslatorLayout.tablePointers + table * 8] = UInt64(address)
+        }
+        for stack in 0..<2 {
+            (returnStack.base + stack * Self.returnStackByteCount + Self.emptyReturnStack)
+                .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
+        }
         for table in 0..<3 {
             for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
         }
@@ -105,7 +114,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
                 block: block,
                 store: store,
                 ledger: ledger,
-                returnStack: (UInt(bitPattern: returnStack.base) + 4096, emptyReturnStack)
+                returnStacks: (UInt(bitPattern: returnStack.base), Self.returnStackByteCount, Self.emptyReturnStack)
             )
         } catch {
             throw .system(error)
@@ -148,7 +157,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         while true {
             restoreDeferredEvents()
             if let exit = interpreter.takeExit() { return exit }
-            if interpreter.canTranslate {
+            if interpreter.canTranslate, state.cpl == 0 || state.cpl == 3 {
                 deferEvents()
                 runTranslated()
             } else if state.isLong64 {
@@ -174,6 +183,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         interpreter.stepOne()
         statistics.interpretedInstructions &+= state.instructionCount &- before
         ledger.enter(.exits)
+    }
+
+    private var deferredEvents: UInt32 {
+        get { state[dword: TranslatorLayout.deferred] }
+        set { state[dword: TranslatorLayout.deferred] = newValue }
     }
 
     private func restoreDeferredEvents() {
@@ -202,12 +216,24 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let enter = HostCodeAddress(rawValue: executable + UInt(environment.stubs.enter))
         while true {
             s[field: TranslatorLayout.resume] = UInt64(executable) + UInt64(offset)
+            selectReturnStack()
             ledger.enter(.translated)
             enter.call(block)
             ledger.enter(.exits)
             guard let next = handleExit() else { return }
             offset = next
         }
+    }
+
+    /// Takes the stack of return addresses of the current privilege.
+    private func selectReturnStack() {
+        let s = state
+        let wanted = s.cpl == 3 ? 0 : 1
+        let used = Int(s[dword: TranslatorLayout.stackInUse])
+        guard wanted != used else { return }
+        s[field: TranslatorLayout.savedStacks + used * 8] = s[field: TranslatorLayout.returnStack]
+        s[field: TranslatorLayout.returnStack] = s[field: TranslatorLayout.savedStacks + wanted * 8]
+        s[dword: TranslatorLayout.stackInUse] = UInt32(wanted)
     }
 
     /// Acts on the reason for which translated code was left.
@@ -299,7 +325,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
         else { return nil }
         if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
-            signature == currentSignature
+            signature == CodeSignature(state)
         {
             loadFlags()
             return resume
@@ -331,14 +357,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
 
     // MARK: Finding code
 
-    private var currentSignature: UInt64 {
-        let s = state
-        return s.cr0 & (CR0.emulation | CR0.taskSwitched) | (s.cr4 & (CR4.osfxsr | CR4.osxsave)) << 8 | (s.xcr0 & 7) << 32
-    }
-
     /// The code for the instruction at `rip`, translated now if need be; nil where fetching it faults.
     private func find(_ rip: UInt64) -> Int? {
-        if signature != currentSignature { adoptSignature() }
+        if signature != CodeSignature(state) { adoptSignature() }
         if seenGeneration != store.generation { forgetViews() }
         if seenEpoch != state[field: Layout.translationEpoch] { forgetLinear() }
         guard let view = view(rip), let found = translated(rip, view) else {
@@ -348,11 +369,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     private func adoptSignature() {
-        let s = state
-        signature = currentSignature
-        let usesSSE = s.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 && s.cr4 & CR4.osfxsr != 0
-        environment.usesSSE = usesSSE
-        environment.usesAVX = usesSSE && s.cr4 & CR4.osxsave != 0 && s.xcr0 & 6 == 6
+        signature = CodeSignature(state)
+        environment.signature = signature
         if store.signature != signature { reset() }
     }
 
@@ -418,7 +436,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     /// Forgets what holds for linear addresses: the hash and the return stack.
     private func forgetLinear() {
         seenEpoch = state[field: Layout.translationEpoch]
-        state[field: TranslatorLayout.returnStack] = UInt64(emptyReturnStack)
+        let first = UInt64(UInt(bitPattern: returnStack.base)) + UInt64(Self.emptyReturnStack)
+        for stack in 0..<2 {
+            state[field: TranslatorLayout.savedStacks + stack * 8] = first + UInt64(stack * Self.returnStackByteCount)
+        }
+        state[field: TranslatorLayout.returnStack] =
+            state[field: TranslatorLayout.savedStacks + Int(state[dword: TranslatorLayout.stackInUse]) * 8]
         for table in 0..<3 {
             for slot in usedHashSlots[table] { clearHash(table, Int(slot)) }
             usedHashSlots[table].removeAll(keepingCapacity: true)

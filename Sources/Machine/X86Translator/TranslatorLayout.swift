@@ -5,7 +5,7 @@ import X86Interpreter
 enum TranslatorLayout {
     static let hostFlags = 0xA90
     static let hostRSP = 0xA98
-    /// The stack of host return addresses.
+    /// The stack of host return addresses in use; user and supervisor code have one each, so that neither returns into the other.
     static let returnStack = 0xAA0
     static let resume = 0xAA8
     /// An ``ExitReason``.
@@ -23,6 +23,23 @@ enum TranslatorLayout {
     static let faultPC = 0xAE0
     /// The number of the ``Site`` of the indirect branch that ran last.
     static let branchSite = 0xAE8
+    /// Events that cannot be delivered while interrupts are off, taken out of the pending word so that they stop no loop.
+    static let deferred = 0xAF0
+    /// Masks that leave out IF, DF and AC, and the arithmetic flags alone.
+    static let maskWithoutIF = 0xAF8
+    static let maskWithoutDF = 0xB00
+    static let maskWithoutAC = 0xB08
+    static let arithmeticMask = 0xB10
+    /// The addresses of the three TLB tables, for the interpreter's ``Layout/tlb``.
+    static let tablePointers = 0xB18
+    /// The stacks of return addresses that are not in use: user's, supervisor's.
+    static let savedStacks = 0xB30
+    /// Which of the two is in use.
+    static let stackInUse = 0xB40
+    static let systemFlags = 0x90
+    static func segment(_ number: Int) -> Int { 0x100 + number * 16 }
+    static let currentPrivilege = 0xB5
+    static let kernelGSBase = 0x230
 
     static let pending = CPUState.pendingEventsOffset
     static let instructionCount = 0xA8

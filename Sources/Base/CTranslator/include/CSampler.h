@@ -20,9 +20,10 @@ struct csampler_sample {
 struct csampler {
   uint64_t code_start; /* executable mapping of the generated code */
   uint64_t code_end;
-  uint64_t stack_start; /* the stack of host return addresses, and where it is empty */
+  uint64_t stacks; /* two stacks of host return addresses, of stack_size bytes each, empty at offset stack_empty */
+  uint64_t stack_size;
   uint64_t stack_empty;
-  const uint64_t *stack; /* its pointer while no translated code runs */
+  const uint64_t *stack; /* the pointer of the one in use while no translated code runs */
   const uint64_t *rip;
   const uint32_t *category; /* what the thread is doing */
   struct csampler_sample *samples;
