@@ -225,7 +225,7 @@ extension BlockTranslator {
     /// The host instruction that comes next may raise a signal.
     private mutating func noteHostFault() {
         // One byte into it, so that it is told from a call that ends here.
-        addSite(.hostFault, guestOffset, offset: e.offset + 1, uncounted: max(0, uncounted - 1))
+        addSite(.hostFault, guestOffset, offset: e.offset + 1)
     }
 
     /// An instruction with AH, CH, DH or BH, which no REX prefix may accompany.

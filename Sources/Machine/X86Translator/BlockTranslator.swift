@@ -27,7 +27,6 @@ struct BlockTranslator {
         var guestOffset: Int
         var byteCount: Int
         var isWrite: Bool
-        var uncounted: Int
     }
 
     /// What code may use.
@@ -55,7 +54,7 @@ struct BlockTranslator {
     var nextOffset = 0
     private var edges: [Edge] = []
     private var misses: [Miss] = []
-    private(set) var uncounted = 0
+    private var uncounted = 0
     private(set) var fallbackCount = 0
 
     static let longestBlock = 64
@@ -115,7 +114,7 @@ struct BlockTranslator {
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
+            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -133,8 +132,7 @@ struct BlockTranslator {
         byteCount: Int = 0,
         resume: Int = 0,
         target: UInt64? = nil,
-        offset: Int? = nil,
-        uncounted: Int = 0
+        offset: Int? = nil
     ) -> UInt32 {
         store.sites.append(
             Site(
@@ -145,7 +143,6 @@ struct BlockTranslator {
                 kind: kind,
                 operation: i.operation.rawValue,
                 byteCount: UInt8(byteCount),
-                uncounted: UInt8(uncounted),
                 target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
             )
         )
@@ -286,14 +283,7 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(
-                field: e.jump(e.offset),
-                resume: resume,
-                guestOffset: guestOffset,
-                byteCount: byteCount,
-                isWrite: write,
-                uncounted: max(0, uncounted - 1)
-            )
+            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write)
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))

@@ -31,8 +31,6 @@ struct Site {
     var operation: UInt16 = 0
     /// Bytes of the access.
     var byteCount: UInt8 = 0
-    /// Instructions before this one that have not been counted when the code is left here.
-    var uncounted: UInt8 = 0
     /// Of a jump, from the block's first byte.
     var target: Int32 = 0
     /// Where the displacement of a link's jump lies.

@@ -320,7 +320,6 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s.rip = start
         storeFlags()
         let table = interpreter.currentTable
-        if environment.countsInstructions { interpreter.countInstructions(UInt64(site.uncounted)) }
         step()
         guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
         else { return nil }

@@ -22,4 +22,7 @@ int ctranslator_enter_thread(const struct ctranslator_context *context, void *bl
 /* Installs the handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL once a process. 0, or a negative errno. */
 int ctranslator_install(void);
 
+/* Whether a thread may set its GS base: sets it to what it is. 0, or a negative errno. */
+int ctranslator_probe(void);
+
 #endif
