@@ -17,11 +17,17 @@ struct EngineInterfaceTests {
         try bench.place([0xB8, 1, 0, 0, 0, 0xBB, 2, 0, 0, 0, 0xB9, 3, 0, 0, 0, 0xF4])
         cpu.stepOne()
         #expect((state.rax, state.rbx, state.rip, state.instructionCount) == (1, 0, 0x10005, 1))
-        state.rip = 0x10000
-        cpu.interpret(atMost: 2)
-        #expect((state.rbx, state.rip) == (2, 0x1000A))
+        // The rest, as one block.
+        cpu.interpret(atMost: 1)
+        #expect((state.rbx, state.rcx, state.instructionCount) == (2, 3, 4))
+        #expect(cpu.takeExit() == .halted)
+        state.activity = .active
+        (state.rbx, state.rcx) = (0, 0)
+        state.rip = 0x10005
         cpu.stepOne()
-        #expect((state.rcx, state.rip, state.instructionCount) == (3, 0x1000F, 4))
+        #expect((state.rbx, state.rcx, state.rip, state.instructionCount) == (2, 0, 0x1000A, 5))
+        cpu.stepOne()
+        #expect((state.rcx, state.rip, state.instructionCount) == (3, 0x1000F, 6))
         #expect(cpu.takeExit() == nil)
         cpu.stepOne()
         #expect(cpu.takeExit() == .halted)

@@ -143,7 +143,7 @@ struct BlockTranslator {
                 kind: kind,
                 operation: i.operation.rawValue,
                 byteCount: UInt8(byteCount),
-                target: Int32(truncatingIfNeeded: Int64(bitPattern: (target ?? rip) &- rip))
+                target: Int64(bitPattern: (target ?? rip) &- rip)
             )
         )
     }

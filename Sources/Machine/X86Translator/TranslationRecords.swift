@@ -32,7 +32,7 @@ struct Site {
     /// Bytes of the access.
     var byteCount: UInt8 = 0
     /// Of a jump, from the block's first byte.
-    var target: Int32 = 0
+    var target: Int64 = 0
     /// Where the displacement of a link's jump lies.
     var field: UInt32 = 0
     /// Where the number of the view that a link expects lies, or 0 where it stays in its page.

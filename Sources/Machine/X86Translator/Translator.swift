@@ -277,7 +277,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let number = store.site(at: offset)
             return follow(number)
         case .pending:
-            s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: Int64(site.target))
+            s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: site.target)
             return leave()
         default: return leave()
         }
@@ -287,7 +287,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private func refuseBranch() -> Int? {
         let s = state
         let site = store.sites[s[dword: TranslatorLayout.branchSite]]
-        s.rsp = s.rsp &- UInt64(bitPattern: Int64(site.target))
+        s.rsp = s.rsp &- UInt64(bitPattern: site.target)
         statistics.steps.access &+= 1
         return interpret(site, resume: nil)
     }
@@ -344,7 +344,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     /// The jump at `number` is to be made, and linked if its target can be translated.
     private func follow(_ number: UInt32) -> Int? {
         let site = store.sites[number]
-        let target = store.blocks[site.block].rip &+ UInt64(bitPattern: Int64(site.target))
+        let target = store.blocks[site.block].rip &+ UInt64(bitPattern: site.target)
         state.rip = target
         statistics.links &+= 1
         let generation = store.generation
