@@ -128,6 +128,7 @@ let package = Package(
         tests("X86Decoder", ["CHostProbe", "HostCode", "SystemCalls", "TestSupport", "X86"]),
         tests("Engine", ["GuestMemory"]),
         tests("HostCode", ["TestSupport", "X86"]),
+        tests("X86Translator", ["Engine", "GuestMemory", "Telemetry", "X86", "X86Interpreter"]),
         tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
@@ -142,7 +143,7 @@ let package = Package(
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
         tests(
             "CommandLine",
-            ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            ["Engine", "VirtualMachine", "X86", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser")]
         ),
     ]
 )

@@ -54,7 +54,7 @@ extension PerfMap {
 
     func add(_ record: BlockRecord, of store: TranslationStore) {
         let base = UInt(bitPattern: store.code.executableBase)
-        let mode = record.rip >> 63 == 0 ? "user" : "kernel"
+        let mode = store.views[Int(record.view)].table == 0 ? "user" : "kernel"
         add(base + UInt(record.start), Int(record.end - record.start), "guest \(mode) 0x\(String(record.rip, radix: 16))")
     }
 }

@@ -45,8 +45,8 @@ final class TranslationStore {
     static let largestBlock = 64 << 10
     static let largestSiteCount = 2048
 
-    init(byteCount: Int) throws(HostCodeError) {
-        code = try CodeBuffer(byteCount: byteCount)
+    init(byteCount: Int, isAnonymous: Bool = false) throws(HostCodeError) {
+        code = try CodeBuffer(byteCount: byteCount, isAnonymous: isAnonymous)
         do throws(SystemCallError) {
             sites = try RecordArray(capacity: byteCount / 16)
             blocks = try RecordArray(capacity: byteCount / 64)

@@ -60,7 +60,7 @@ final class TranslatedProcessors: ProcessorFactory {
                     let made = Shared(
                         memory: ObjectIdentifier(memory),
                         interpreted: interpreted,
-                        translated: try TranslationCache(interpreted)
+                        translated: try TranslationCache(interpreted, observation: observation)
                     )
                     shared = made
                     return .success(made)
