@@ -14,19 +14,37 @@ extension BlockTranslator {
     private var r9: UInt8 { HostRegisters.address }
     private var rcx: UInt8 { HostRegisters.scratch }
 
+    /// The most instructions that share a check.
+    private static let longestRun = 8
+
+    /// PUSH of registers and constants: those that follow one another share the check of their bytes.
     mutating func push() {
         guard i.operandByteCount == 8 else { return fallback() }
+        guard Self.isPlainPush(i) else { return pushOther() }
+        var run = [i]
+        while run.count < Self.longestRun, let next = peek(), Self.isPlainPush(next) {
+            take(next)
+            run.append(next)
+        }
+        stack(-8 * run.count, 8 * run.count, write: true)
+        e.joinAddress()
+        for (index, each) in run.enumerated() { storePushed(each, at: 8 * (run.count - 1 - index)) }
+        e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, -8 * run.count)
+    }
+
+    private static func isPlainPush(_ i: DecodedInstruction) -> Bool {
+        guard i.operation == .push, i.operandByteCount == 8 else { return false }
+        return i.operands.0.kind == .immediate || i.operands.0.kind == .general && i.operands.0.number != 4
+    }
+
+    /// PUSH of memory, or of RSP.
+    private mutating func pushOther() {
         let operand = i.operands.0
-        switch operand.kind {
-        case .general:
+        if operand.kind == .general {
             stack(-8, 8, write: true)
-            storePushed(UInt8(operand.number))
-        case .immediate:
-            stack(-8, 8, write: true)
-            // MOV qword [R9 + RCX], immediate
-            e.bytes(0x0904_C749, 4)
-            e.dword(Int(truncatingIfNeeded: i.immediate))
-        case .memory:
+            e.joinAddress()
+            storeJoined(HostRegisters.guestStack)
+        } else if operand.isMemory {
             self.operand(8, write: false)
             loadChecked(rcx)
             e.storeState(TranslatorLayout.temporary, rcx)
@@ -34,26 +52,44 @@ extension BlockTranslator {
             e.joinAddress()
             e.loadState(rcx, TranslatorLayout.temporary)
             storeJoined(rcx)
-        default: return fallback()
+        } else {
+            return fallback()
         }
         e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, -8)
     }
 
-    /// MOV [R9 + RCX], guest register.
-    private mutating func storePushed(_ number: UInt8) {
-        let host = HostRegisters.host(number)
-        if host == HostRegisters.inMemory {
-            e.joinAddress()
-            e.loadState(rcx, TranslatorLayout.general(number))
-            storeJoined(rcx)
-        } else {
-            e.bytes(UInt64(0x49 | (host >> 3) << 2) | 0x89 << 8 | UInt64(0x04 | (host & 7) << 3) << 16 | 0x09 << 24, 4)
+    /// MOV [R9 + displacement], what `i` pushes; RCX is lost.
+    private mutating func storePushed(_ i: DecodedInstruction, at displacement: Int) {
+        if i.operands.0.kind == .immediate {
+            // MOV qword [R9 + displacement], immediate
+            e.bytes(0x41_C749, 3)
+            e.byte(UInt8(displacement))
+            e.dword(Int(truncatingIfNeeded: i.immediate))
+            return
         }
+        let number = UInt8(i.operands.0.number)
+        var host = HostRegisters.host(number)
+        if host == HostRegisters.inMemory {
+            e.loadState(rcx, TranslatorLayout.general(number))
+            host = rcx
+        }
+        storeJoined(host, displacement)
     }
 
-    /// MOV [R9], register.
-    mutating func storeJoined(_ register: UInt8) {
-        e.bytes(UInt64(0x49 | (register >> 3) << 2) | 0x89 << 8 | UInt64(0x01 | (register & 7) << 3) << 16, 3)
+    /// MOV [R9 + displacement], register.
+    mutating func storeJoined(_ register: UInt8, _ displacement: Int = 0) {
+        moveJoined(0x89, register, displacement)
+    }
+
+    /// MOV register, [R9 + displacement].
+    private mutating func loadJoined(_ register: UInt8, _ displacement: Int) { moveJoined(0x8B, register, displacement) }
+
+    private mutating func moveJoined(_ opcode: UInt64, _ register: UInt8, _ displacement: Int) {
+        e.bytes(
+            UInt64(0x49 | (register >> 3) << 2) | opcode << 8 | UInt64(0x41 | (register & 7) << 3) << 16
+                | UInt64(UInt8(truncatingIfNeeded: displacement)) << 24,
+            4
+        )
     }
 
     /// MOV register, [R9 + RCX].
@@ -61,36 +97,89 @@ extension BlockTranslator {
         e.bytes(UInt64(0x49 | (register >> 3) << 2) | 0x8B << 8 | UInt64(0x04 | (register & 7) << 3) << 16 | 0x09 << 24, 4)
     }
 
-    mutating func pop() {
-        guard i.operandByteCount == 8, i.operands.0.kind == .general else { return fallback() }
-        let number = UInt8(i.operands.0.number)
-        let host = HostRegisters.host(number)
-        stack(0, 8, write: false)
-        if host == HostRegisters.inMemory {
-            loadChecked(rcx)
-            e.storeState(TranslatorLayout.general(number), rcx)
-        } else {
-            loadChecked(host)
+    /// POP of registers, with a RET behind them: they share the check of their bytes.
+    ///
+    /// - Returns: Whether the block goes on.
+    mutating func pop() -> Bool {
+        guard i.operandByteCount == 8, i.operands.0.kind == .general else {
+            fallback()
+            return true
         }
-        if number != 4 { e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, 8) }
+        if i.operands.0.number == 4 {
+            stack(0, 8, write: false)
+            loadChecked(HostRegisters.guestStack)
+            return true
+        }
+        var run = [UInt8(i.operands.0.number)]
+        var released: Int?
+        while run.count < Self.longestRun, let next = peek() {
+            if next.operation == .pop, next.operandByteCount == 8, next.operands.0.kind == .general, next.operands.0.number != 4 {
+                take(next)
+                run.append(UInt8(next.operands.0.number))
+            } else if next.operation == .retNear, next.operandByteCount == 8 {
+                take(next)
+                released = Self.released(next)
+                break
+            } else {
+                break
+            }
+        }
+        let byteCount = 8 * (run.count + (released == nil ? 0 : 1))
+        stack(0, byteCount, write: false)
+        e.joinAddress()
+        for (index, number) in run.enumerated() { loadPopped(number, at: 8 * index) }
+        if let released {
+            loadJoined(r9, 8 * run.count)
+            e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, 8 * run.count)
+            guestOffset = nextOffset - Int(i.length)
+            returnTo(releasing: 8 + released)
+            return false
+        }
+        e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, byteCount)
+        return true
     }
 
-    /// LEAVE.
-    mutating func leaveFrame() {
-        guard i.operandByteCount == 8 else { return fallback() }
+    private mutating func loadPopped(_ number: UInt8, at displacement: Int) {
+        let host = HostRegisters.host(number)
+        if host == HostRegisters.inMemory {
+            loadJoined(rcx, displacement)
+            e.storeState(TranslatorLayout.general(number), rcx)
+        } else {
+            loadJoined(host, displacement)
+        }
+    }
+
+    /// LEAVE, with a RET behind it.
+    ///
+    /// - Returns: Whether the block goes on.
+    mutating func leaveFrame() -> Bool {
+        guard i.operandByteCount == 8 else {
+            fallback()
+            return true
+        }
+        var released: Int?
+        if let next = peek(), next.operation == .retNear, next.operandByteCount == 8 {
+            take(next)
+            released = Self.released(next)
+        }
         let resume = e.offset
         e.lea(r9, base: HostRegisters.rbp, 0)
-        check(8, write: false, resume: resume)
-        loadChecked(rcx)
+        check(released == nil ? 8 : 16, write: false, resume: resume)
+        e.joinAddress()
         e.lea(HostRegisters.guestStack, base: HostRegisters.rbp, 8)
-        e.move(HostRegisters.rbp, rcx)
+        loadJoined(HostRegisters.rbp, 0)
+        guard let released else { return true }
+        loadJoined(r9, 8)
+        guestOffset = nextOffset - Int(i.length)
+        returnTo(releasing: 8 + released)
+        return false
     }
 
     /// Leaves word of the branch, in case its target is not canonical: the fault is then the branch's own.
     ///
     /// `released`: What it has added to RSP.
     private mutating func noteBranch(released: Int) {
-        let number = addSite(.branch, guestOffset, target: rip &+ UInt64(bitPattern: Int64(released)))
+        let number = addSite(.branch, guestOffset, amount: released)
         e.storeState32(TranslatorLayout.branchSite, immediate: number)
     }
 
@@ -117,7 +206,7 @@ extension BlockTranslator {
             loadTarget()
             count(excluding: 0)
             noteBranch(released: 0)
-            e.jump(environment.stubs.dispatch[table])
+            branchIndirectly(isCall: false)
         } else {
             leave()
         }
@@ -145,10 +234,10 @@ extension BlockTranslator {
             e.loadState(r9, TranslatorLayout.temporary)
         }
         guard predictsReturns else {
-            if isDirect { jump(to: branchTarget) } else { e.jump(environment.stubs.dispatch[table]) }
+            if isDirect { jump(to: branchTarget) } else { branchIndirectly(isCall: false) }
             return false
         }
-        if isDirect { call(to: branchTarget) } else { e.call(environment.stubs.dispatch[table]) }
+        if isDirect { call(to: branchTarget) } else { branchIndirectly(isCall: true) }
         // The host returns here with the guest's return address in R9.
         e.move(rcx, constant: 0 &- nextRIP)
         e.sumOfScratch(0)
@@ -164,12 +253,21 @@ extension BlockTranslator {
         }
         stack(0, 8, write: false)
         loadChecked(r9)
-        let released = i.operands.0.kind == .immediate ? Int(i.immediate & 0xFFFF) : 0
-        e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, 8 + released)
-        count(excluding: 0)
-        noteBranch(released: 8 + released)
-        if predictsReturns { e.byte(0xC3) } else { e.jump(environment.stubs.dispatch[table]) }
+        returnTo(releasing: 8 + Self.released(i))
         return false
+    }
+
+    /// What RET releases besides its address.
+    private static func released(_ i: DecodedInstruction) -> Int {
+        i.operands.0.kind == .immediate ? Int(i.immediate & 0xFFFF) : 0
+    }
+
+    /// Returns to the address in R9.
+    private mutating func returnTo(releasing byteCount: Int) {
+        e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, byteCount)
+        count(excluding: 0)
+        noteBranch(released: byteCount)
+        if predictsReturns { e.byte(0xC3) } else { e.jump(environment.stubs.dispatch[table]) }
     }
 
     /// JCXZ and LOOP.

@@ -20,8 +20,8 @@ extension BlockTranslator {
         case .retNear: return returnNear()
         case .jcxz, .loop: return countedJump()
         case .push: push()
-        case .pop: pop()
-        case .leave: leaveFrame()
+        case .pop: return pop()
+        case .leave: return leaveFrame()
         case .lea: loadEffectiveAddress()
         case .nop, .prefetch, .endbr: break
         case .pause:

@@ -18,6 +18,8 @@ struct BlockTranslator {
         /// The linear target, and the TLB table of the code there.
         var target: UInt64
         var table: Int
+        /// The target is in R9 instead.
+        var isIndirect = false
     }
 
     /// A failed check: its jump, and where the access starts.
@@ -55,6 +57,7 @@ struct BlockTranslator {
     private var edges: [Edge] = []
     private var misses: [Miss] = []
     private var uncounted = 0
+    private var instructionCount = 0
     private(set) var fallbackCount = 0
 
     static let longestBlock = 64
@@ -77,20 +80,11 @@ struct BlockTranslator {
 
     /// Translates to the block's end, and enters the block.
     mutating func translate() -> UInt32 {
-        let available = 4096 - Int(rip & 0xFFF)
-        var count = 0
         var isOpen = true
-        while isOpen, count < Self.longestBlock {
-            i = DecodedInstruction()
+        while isOpen, instructionCount < Self.longestBlock {
             guestOffset = nextOffset
-            if environment.recordsInstructions {
-                store.instructionStarts.append(
-                    InstructionStart(offset: UInt32(e.offset), guestOffset: UInt16(guestOffset), block: number)
-                )
-            }
-            let status = InstructionDecoder.decode(code + guestOffset, count: available - guestOffset, size: .bits64, into: &i)
-            guard status == .complete else {
-                if count == 0 {
+            guard decodeNext() else {
+                if instructionCount == 0 {
                     // It straddles pages, or is too long.
                     leave()
                     nextOffset = available
@@ -98,52 +92,71 @@ struct BlockTranslator {
                 }
                 break
             }
-            nextOffset = guestOffset + Int(i.length)
-            count += 1
-            uncounted += 1
             isOpen = instruction()
         }
         if isOpen { jump(to: nextRIP) }
-        finish(count)
+        finish()
         return number
     }
 
-    private mutating func finish(_ count: Int) {
+    /// The bytes from the block's start to its page's end.
+    private var available: Int { 4096 - Int(rip & 0xFFF) }
+
+    /// Takes the next instruction into ``i``, if the page holds all of it.
+    private mutating func decodeNext() -> Bool {
+        guard let next = peek() else { return false }
+        take(next)
+        return true
+    }
+
+    /// The next instruction, if the page holds all of it.
+    func peek() -> DecodedInstruction? {
+        var next = DecodedInstruction()
+        let status = InstructionDecoder.decode(code + nextOffset, count: available - nextOffset, size: .bits64, into: &next)
+        return status == .complete ? next : nil
+    }
+
+    /// Makes `next` part of the block.
+    mutating func take(_ next: DecodedInstruction) {
+        i = next
+        if environment.recordsInstructions {
+            store.instructionStarts.append(
+                InstructionStart(offset: UInt32(e.offset), guestOffset: UInt16(nextOffset), block: number)
+            )
+        }
+        nextOffset += Int(next.length)
+        instructionCount += 1
+        uncounted += 1
+    }
+
+    private mutating func finish() {
         store.blocks[number].bodyEnd = UInt32(e.offset)
         for edge in edges { write(edge) }
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, byteCount: miss.byteCount, resume: miss.resume)
+            addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
         store.blocks[number].byteCount = UInt16(nextOffset)
-        store.blocks[number].instructionCount = UInt16(count)
+        store.blocks[number].instructionCount = UInt16(instructionCount)
         store.used = (e.offset + 15) & ~15
         store.enter(number)
     }
 
     /// Records that the call just written leaves.
     @discardableResult
-    mutating func addSite(
-        _ kind: Site.Kind,
-        _ guestOffset: Int,
-        byteCount: Int = 0,
-        resume: Int = 0,
-        target: UInt64? = nil,
-        offset: Int? = nil
-    ) -> UInt32 {
+    mutating func addSite(_ kind: Site.Kind, _ guestOffset: Int, amount: Int = 0, resume: Int = 0, offset: Int? = nil) -> UInt32 {
         store.sites.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
                 resume: UInt32(resume),
                 block: number,
                 guestOffset: UInt16(guestOffset),
-                kind: kind,
                 operation: i.operation.rawValue,
-                byteCount: UInt8(byteCount),
-                target: Int64(bitPattern: (target ?? rip) &- rip)
+                amount: Int32(amount),
+                kind: kind
             )
         )
     }
@@ -200,17 +213,58 @@ struct BlockTranslator {
         edges.append(Edge(field: e.call(e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
+    /// JMP, or the host's CALL, of the address in R9.
+    mutating func branchIndirectly(isCall: Bool) {
+        let field = isCall ? e.call(e.offset) : e.jump(e.offset)
+        edges.append(Edge(field: field, guestOffset: guestOffset, target: rip, table: table, isIndirect: true))
+    }
+
+    /// Compares the target in R9 with the one that the branch had first, and jumps there directly if they are equal, no event
+    /// is pending, and its page is still the same; otherwise through the hash.
+    ///
+    /// On hosts that predict no indirect jumps this is several times as fast as the hash.
+    private mutating func writeIndirect(_ edge: Edge) {
+        let rcx = HostRegisters.scratch
+        let dispatch = environment.stubs.dispatch[edge.table]
+        let link = store.links.append(Link(target: 0))
+        e.patch(edge.field, to: e.offset)
+        // MOV RCX, -target; no target is at -1.
+        e.bytes(0xB948, 2)
+        e.qword(1)
+        e.sumOfScratch(0)
+        e.jumpIfZeroCount(over: 5)
+        let other = e.jump(e.offset)
+        e.loadState32(rcx, TranslatorLayout.pending)
+        e.jumpIfZeroCount(over: 5)
+        e.jump(dispatch)
+        e.loadState32(rcx, TranslatorLayout.tlb(edge.table, TLB.viewID))
+        e.bytes(0x89_8D48, 3)
+        let guardField = e.offset
+        e.dword(Int(Int32.min))
+        e.jumpIfZeroCount(over: 5)
+        e.jump(dispatch)
+        let field = e.jump(e.offset + 5)
+        e.patch(other, to: e.offset)
+        e.call(environment.stubs.link)
+        store.links[link].site = addSite(.indirectLink, edge.guestOffset, resume: Int(link))
+        store.links[link].field = UInt32(field)
+        store.links[link].guardField = UInt32(guardField)
+        store.links[link].otherField = UInt32(other)
+    }
+
     private mutating func write(_ edge: Edge) {
+        if edge.isIndirect { return writeIndirect(edge) }
         let crosses = (edge.target ^ rip) & ~0xFFF != 0 || (edge.table == 0) != (table == 0)
         let isBackward = edge.target <= rip &+ UInt64(edge.guestOffset)
         var field = edge.field
         var guardField = 0
+        let link = store.links.append(Link(target: Int64(bitPattern: edge.target &- rip)))
         if isBackward || crosses { e.patch(field, to: e.offset) }
         if isBackward {
             e.loadState32(HostRegisters.scratch, TranslatorLayout.pending)
             e.jumpIfZeroCount(over: 5)
             e.call(environment.stubs.pending)
-            addSite(.pending, edge.guestOffset, target: edge.target)
+            addSite(.pending, edge.guestOffset, resume: Int(link))
         }
         if crosses {
             let slot = Int(edge.target >> 12 & UInt64(TLB.entryCount - 1))
@@ -225,9 +279,9 @@ struct BlockTranslator {
         if isBackward || crosses { field = e.jump(e.offset + 5) }
         e.patch(field, to: e.offset)
         e.call(environment.stubs.link)
-        let site = addSite(.link, edge.guestOffset, target: edge.target)
-        store.sites[site].field = UInt32(field)
-        store.sites[site].guardField = UInt32(guardField)
+        store.links[link].site = addSite(.link, edge.guestOffset, resume: Int(link))
+        store.links[link].field = UInt32(field)
+        store.links[link].guardField = UInt32(guardField)
     }
 
     // MARK: Memory

@@ -9,36 +9,47 @@ struct Site {
         case fallback
         /// The interpreter runs the instruction, and the next one is wherever it leads.
         case leave
-        /// A jump to ``target`` that is not linked yet.
+        /// A jump that is not linked yet.
         case link
-        /// An event is pending before a jump to ``target``.
+        /// An event is pending before a jump.
         case pending
+        /// An indirect branch that has not been taken yet, or whose target was thrown away.
+        case indirectLink
         /// Not an exit: a host instruction that may raise a signal starts here.
         case hostFault
-        /// Not an exit: an indirect branch; ``target`` is what it added to RSP.
+        /// Not an exit: an indirect branch.
         case branch
     }
 
     /// What the call pushes: the offset in the code buffer behind it.
     var offset: UInt32
-    /// Where an access starts again.
+    /// Where an access starts again; of a jump, the number of its ``Link``.
     var resume: UInt32 = 0
     var block: UInt32
     /// Of the instruction, from the block's first byte.
     var guestOffset: UInt16
-    var kind: Kind
     /// Raw value of the instruction's ``Operation``.
-    var operation: UInt16 = 0
-    /// Bytes of the access.
-    var byteCount: UInt8 = 0
-    /// Of a jump, from the block's first byte.
-    var target: Int64 = 0
-    /// Where the displacement of a link's jump lies.
+    var operation: UInt16
+    /// Bytes of the access; what an indirect branch added to RSP.
+    var amount: Int32
+    var kind: Kind
+}
+
+/// A jump to a known address, or an indirect branch that expects the target that it had at first.
+struct Link {
+    /// From the block's first byte; of an indirect branch unused.
+    var target: Int64
+    /// The site of the call that leaves while it is not linked.
+    var site: UInt32 = 0
+    /// Where the displacement of the jump lies.
     var field: UInt32 = 0
-    /// Where the number of the view that a link expects lies, or 0 where it stays in its page.
+    /// Where the number of the view that it expects lies, or 0 where it stays in its page.
     var guardField: UInt32 = 0
-    /// The block that a link leads to, or 0.
-    var linked: UInt32 = 0
+    /// Where the jump of an indirect branch lies that is taken for another target than the expected one, or 0; before it
+    /// lies the comparison, behind it the guard.
+    var otherField: UInt32 = 0
+    /// The block that it leads to, or 0.
+    var block: UInt32 = 0
     /// The next link to the same block.
     var nextIncoming: UInt32 = 0
 }

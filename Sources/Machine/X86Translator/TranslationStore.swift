@@ -25,6 +25,7 @@ final class TranslationStore {
     var invalidations: UInt64 = 0
     var invalidatedBlocks: UInt64 = 0
     var sites: RecordArray<Site>
+    var links: RecordArray<Link>
     var blocks: RecordArray<BlockRecord>
     /// In the order of the code; only where somebody wants them.
     var instructionStarts: [InstructionStart] = []
@@ -49,6 +50,7 @@ final class TranslationStore {
         code = try CodeBuffer(byteCount: byteCount, isAnonymous: isAnonymous)
         do throws(SystemCallError) {
             sites = try RecordArray(capacity: byteCount / 16)
+            links = try RecordArray(capacity: byteCount / 16)
             blocks = try RecordArray(capacity: byteCount / 64)
         } catch {
             throw .mapping(byteCount: byteCount, cause: error)
@@ -66,6 +68,7 @@ final class TranslationStore {
     /// No room for another block.
     var isFull: Bool {
         used + Self.largestBlock > code.byteCount || sites.count + Self.largestSiteCount > sites.capacity
+            || links.count + Self.largestSiteCount > links.capacity
             || blocks.count >= blocks.capacity
     }
 
@@ -74,6 +77,7 @@ final class TranslationStore {
         used = firstOffset
         generation &+= 1
         sites.removeAll()
+        links.removeAll()
         blocks.removeAll()
         instructionStarts.removeAll(keepingCapacity: true)
         removeViews()
@@ -101,32 +105,45 @@ final class TranslationStore {
         views[Int(record.view)].blocks.append(block)
     }
 
-    /// Makes the jump of `site` lead to `block`.
-    func link(_ site: UInt32, to block: UInt32) {
-        let record = sites[site]
-        if record.linked == block { return }
-        if record.linked != 0 { forgetIncoming(site, of: record.linked) }
-        let base = code.writableBase
-        patch(record.field, to: blocks[block].start)
-        if record.guardField != 0 {
-            (base + Int(record.guardField)).storeBytes(of: 0 &- blocks[block].view, as: UInt32.self)
+    /// Makes the jump `number` lead to `block`.
+    func link(_ number: UInt32, to block: UInt32) {
+        let link = links[number]
+        if link.block == block { return }
+        if link.block != 0 { forgetIncoming(number, of: link.block) }
+        patch(link.field, to: blocks[block].start)
+        if link.guardField != 0 {
+            (code.writableBase + Int(link.guardField)).storeBytes(of: 0 &- blocks[block].view, as: UInt32.self)
         }
-        sites[site].linked = block
-        sites[site].nextIncoming = blocks[block].incoming
-        blocks[block].incoming = site
+        links[number].block = block
+        links[number].nextIncoming = blocks[block].incoming
+        blocks[block].incoming = number
+    }
+
+    /// Makes the indirect branch `number` expect the target `rip`, which is `block`, and go through the hash for any other.
+    ///
+    /// `hash`: Where the code of the hash lies. `slot`: The distance of the target's view number from the first.
+    func link(_ number: UInt32, to block: UInt32, rip: UInt64, hash: Int, slot: Int) {
+        let other = Int(links[number].otherField)
+        // The comparison's constant lies 16 bytes before: its LEA has 4 bytes, JRCXZ 2, JMP's opcode 1.
+        let constant = other - 1 - 2 - 4 - 8
+        (code.writableBase + constant).storeBytes(of: 0 &- rip, as: UInt64.self)
+        patch(links[number].otherField, to: UInt32(hash))
+        // The address of the view's number lies before LEA RCX, [RCX + number].
+        (code.writableBase + Int(links[number].guardField) - 3 - 4).storeBytes(of: UInt32(slot), as: UInt32.self)
+        link(number, to: block)
     }
 
     /// Takes a link out of the list of those that lead to `block`.
-    private func forgetIncoming(_ site: UInt32, of block: UInt32) {
-        if blocks[block].incoming == site {
-            blocks[block].incoming = sites[site].nextIncoming
+    private func forgetIncoming(_ number: UInt32, of block: UInt32) {
+        if blocks[block].incoming == number {
+            blocks[block].incoming = links[number].nextIncoming
             return
         }
         var other = blocks[block].incoming
         while other != 0 {
-            let next = sites[other].nextIncoming
-            if next == site {
-                sites[other].nextIncoming = sites[site].nextIncoming
+            let next = links[other].nextIncoming
+            if next == number {
+                links[other].nextIncoming = links[number].nextIncoming
                 return
             }
             other = next
@@ -148,13 +165,13 @@ final class TranslationStore {
         var count = 0
         for number in numbers {
             for block in views[Int(number)].blocks {
-                var site = blocks[block].incoming
-                while site != 0 {
-                    patch(sites[site].field, to: sites[site].offset - Self.callByteCount)
-                    let next = sites[site].nextIncoming
-                    sites[site].nextIncoming = 0
-                    sites[site].linked = 0
-                    site = next
+                var link = blocks[block].incoming
+                while link != 0 {
+                    patch(links[link].field, to: sites[links[link].site].offset - Self.callByteCount)
+                    let next = links[link].nextIncoming
+                    links[link].nextIncoming = 0
+                    links[link].block = 0
+                    link = next
                 }
                 blocks[block].incoming = 0
                 blocks[block].isDead = true

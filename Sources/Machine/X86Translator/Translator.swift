@@ -263,7 +263,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         case .readMiss, .writeMiss:
             let linear = s[field: TranslatorLayout.exitAddress]
             statistics.misses &+= 1
-            let crosses = linear & 0xFFF &+ UInt64(site.byteCount) > 4096
+            let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
             s.rip = store.blocks[site.block].rip &+ UInt64(site.guestOffset)
             ledger.enter(.misses)
             if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
@@ -274,10 +274,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
         case .link:
-            let number = store.site(at: offset)
-            return follow(number)
+            return site.kind == .indirectLink ? followIndirect(site.resume) : follow(site.resume)
         case .pending:
-            s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: site.target)
+            s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: store.links[site.resume].target)
             return leave()
         default: return leave()
         }
@@ -287,7 +286,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private func refuseBranch() -> Int? {
         let s = state
         let site = store.sites[s[dword: TranslatorLayout.branchSite]]
-        s.rsp = s.rsp &- UInt64(bitPattern: site.target)
+        s.rsp = s.rsp &- UInt64(bitPattern: Int64(site.amount))
         statistics.steps.access &+= 1
         return interpret(site, resume: nil)
     }
@@ -343,14 +342,32 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
 
     /// The jump at `number` is to be made, and linked if its target can be translated.
     private func follow(_ number: UInt32) -> Int? {
-        let site = store.sites[number]
-        let target = store.blocks[site.block].rip &+ UInt64(bitPattern: site.target)
+        let source = store.sites[store.links[number].site].block
+        let target = store.blocks[source].rip &+ UInt64(bitPattern: store.links[number].target)
         state.rip = target
         statistics.links &+= 1
         let generation = store.generation
         guard let view = view(target), let found = translated(target, view) else { return leave() }
         // A reset has thrown the jump away.
-        if store.generation == generation, !store.blocks[site.block].isDead { store.link(number, to: found) }
+        if store.generation == generation, !store.blocks[source].isDead { store.link(number, to: found) }
+        return attention ? leave() : Int(store.blocks[found].start)
+    }
+
+    /// The indirect branch at `number` is to be made, and will expect its target from now on.
+    private func followIndirect(_ number: UInt32) -> Int? {
+        let s = state
+        let target = s[field: TranslatorLayout.exitAddress]
+        s.rip = target
+        if Int64(bitPattern: target << 16) >> 16 != Int64(bitPattern: target) { return refuseBranch() }
+        statistics.links &+= 1
+        let source = store.sites[store.links[number].site].block
+        let generation = store.generation
+        guard let view = view(target), let found = translated(target, view) else { return leave() }
+        if store.generation == generation, !store.blocks[source].isDead {
+            let table = interpreter.currentTable
+            let slot = TranslatorLayout.tlb(table, TLB.viewID) + TLB.slot(target) * 8
+            store.link(number, to: found, rip: target, hash: environment.stubs.dispatch[table], slot: slot)
+        }
         return attention ? leave() : Int(store.blocks[found].start)
     }
 
