@@ -15,6 +15,7 @@
 
 static __thread struct csampler *volatile selected;
 static __thread int has_timer;
+static __thread timer_t timer;
 
 /* The vector registers hold the guest's: general registers only. */
 #define GENERAL __attribute__((target("general-regs-only"), noinline))
@@ -63,7 +64,6 @@ static int start(unsigned rate) {
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = SIGPROF;
   event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-  timer_t timer;
   /* Not the thread's CPU time: its timers only go off at the host's ticks. */
   if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) return -errno;
   struct itimerspec period;
@@ -79,10 +79,15 @@ static int start(unsigned rate) {
 int csampler_select(struct csampler *sampler, unsigned rate) {
   selected = sampler;
   if (has_timer) return 0;
-  has_timer = 1;
-  return start(rate < 2 ? 2 : rate);
+  int result = start(rate < 2 ? 2 : rate);
+  if (result != 0) selected = 0;
+  has_timer = result == 0;
+  return result;
 }
 
 void csampler_forget(const struct csampler *sampler) {
-  if (selected == sampler) selected = 0;
+  if (selected != sampler) return;
+  selected = 0;
+  if (has_timer) timer_delete(timer);
+  has_timer = 0;
 }

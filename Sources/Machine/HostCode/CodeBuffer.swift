@@ -15,8 +15,7 @@ public final class CodeBuffer {
     public init(byteCount: Int, isAnonymous: Bool = false) throws(HostCodeError) {
         self.byteCount = byteCount
         do throws(SystemCallError) {
-            let mappings = try CodeMappings(byteCount: byteCount, isAnonymous: isAnonymous)
-            self.mappings = mappings
+            mappings = try CodeMappings.make(byteCount: byteCount, isAnonymous: isAnonymous)
         } catch {
             throw .mapping(byteCount: byteCount, cause: error)
         }
@@ -61,13 +60,14 @@ private struct CodeMappings: ~Copyable {
     let writable: HostMapping
     let executable: HostMapping
 
-    init(byteCount: Int, isAnonymous: Bool) throws(SystemCallError) {
+    static func make(byteCount: Int, isAnonymous: Bool) throws(SystemCallError) -> CodeMappings {
         if !isAnonymous {
-            do throws(SystemCallError) {
-                self = try CodeMappings(fileOf: byteCount)
-                return
-            } catch {}
+            do throws(SystemCallError) { return try CodeMappings(fileOf: byteCount) } catch {}
         }
+        return try CodeMappings(anonymous: byteCount)
+    }
+
+    private init(anonymous byteCount: Int) throws(SystemCallError) {
         writable = try HostMapping(sharedAnonymous: byteCount)
         executable = try HostMapping(aliasing: writable, access: .readExecute)
     }

@@ -37,7 +37,7 @@ struct csampler {
    `rate` times a second. The thread must have an alternate signal stack. 0, or a negative errno. */
 int csampler_select(struct csampler *sampler, unsigned rate);
 
-/* No more samples for `sampler`. */
+/* No more samples for `sampler`, and no more signals of this thread if they went to it. To be called on the thread that selected it. */
 void csampler_forget(const struct csampler *sampler);
 
 #endif
