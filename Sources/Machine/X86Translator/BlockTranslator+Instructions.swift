@@ -28,7 +28,8 @@ extension BlockTranslator {
             if environment.yieldsOnPause { fallback() } else { e.bytes(0x90F3, 2) }
         case .cmpxchg16b, .cmpxchg8b: compareAndExchangeWide()
         case .pcmpestri, .pcmpistri, .vpcmpestri, .vpcmpistri: indexOfString(row)
-        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase:
+        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase,
+            .wrfsbase, .wrgsbase:
             if !system() { fallback() }
         case .syscall, .sysret:
             if !systemTransfer() { leave() }
@@ -315,10 +316,13 @@ extension BlockTranslator {
             return
         }
         if i.base == 17, i.operandByteCount >= 4 {
-            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
-            if !isWide || i.operandByteCount == 4 { linear &= 0xFFFF_FFFF }
             let target = host == HostRegisters.inMemory ? HostRegisters.address : host
-            e.move(target, constant: linear)
+            linear(target, nextRIP &+ UInt64(bitPattern: Int64(i.displacement)))
+            if !isWide || i.operandByteCount == 4 {
+                // MOV r32, r32
+                if target > 7 { e.byte(0x45) }
+                e.bytes(0x89 | UInt64(0xC0 | (target & 7) << 3 | target & 7) << 8, 2)
+            }
             if host == HostRegisters.inMemory { e.storeState(destination * 8, target) }
             return
         }

@@ -20,6 +20,8 @@ struct BlockTranslator {
         var table: Int
         /// The target is in R9 instead.
         var isIndirect = false
+        /// The target does not move with position-independent code.
+        var isAbsolute = false
     }
 
     /// A failed check: its jump, and where the access starts.
@@ -47,9 +49,12 @@ struct BlockTranslator {
     var e: Emitter
     /// The TLB table of the current privilege and AC; STAC and CLAC change it inside the block.
     var table: Int
+    /// Of the first byte; without the displacement if the code is position-independent.
     let rip: UInt64
+    let isRelative: Bool
     let code: UnsafePointer<UInt8>
     let number: UInt32
+    private let view: UInt32
     var i = DecodedInstruction()
     /// Of the running instruction, and of the next, from the block's start.
     var guestOffset = 0
@@ -63,19 +68,29 @@ struct BlockTranslator {
     static let longestBlock = 64
 
     /// The block at `rip`, whose bytes up to the page's end are at `code`.
-    init(_ environment: Environment, _ store: TranslationStore, table: Int, rip: UInt64, view: UInt32, code: UnsafePointer<UInt8>) {
+    init(_ environment: Environment, _ store: TranslationStore, rip: UInt64, view: UInt32) {
         self.environment = environment
         self.store = store
-        self.table = table
-        self.rip = rip
-        self.code = code
+        self.view = view
+        let page = store.views[Int(view)]
+        table = page.table
+        isRelative = page.isRelative
+        self.rip = page.linearPage | rip & 0xFFF
+        // SAFETY: guest memory is only ever bytes.
+        code = UnsafePointer((page.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
         e = Emitter(base: store.code.writableBase, offset: store.used)
         number = store.blocks.append(
-            BlockRecord(rip: rip, start: UInt32(store.used), view: view, firstSite: UInt32(store.sites.count))
+            BlockRecord(
+                rip: self.rip,
+                start: UInt32(store.used),
+                view: view,
+                firstSite: UInt32(store.sites.count),
+                isRelative: isRelative
+            )
         )
     }
 
-    /// Linear address of the next instruction.
+    /// Linear address of the next instruction, without the displacement.
     var nextRIP: UInt64 { rip &+ UInt64(nextOffset) }
 
     /// Translates to the block's end, and enters the block.
@@ -83,6 +98,8 @@ struct BlockTranslator {
         var isOpen = true
         while isOpen, instructionCount < Self.longestBlock {
             guestOffset = nextOffset
+            // What is translated already is not translated again.
+            if instructionCount > 0, store.block(view, nextRIP) != nil { break }
             guard decodeNext() else {
                 if instructionCount == 0 {
                     // It straddles pages, or is too long.
@@ -148,7 +165,7 @@ struct BlockTranslator {
     /// Records that the call just written leaves.
     @discardableResult
     mutating func addSite(_ kind: Site.Kind, _ guestOffset: Int, amount: Int = 0, resume: Int = 0, offset: Int? = nil) -> UInt32 {
-        store.sites.append(
+        store.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
                 resume: UInt32(resume),
@@ -199,7 +216,9 @@ struct BlockTranslator {
 
     /// JMP to the code at `target` that runs with another TLB table.
     mutating func jump(to target: UInt64, table: Int) {
-        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table))
+        edges.append(
+            Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table, isAbsolute: true)
+        )
     }
 
     /// The host's Jcc to a linear address.
@@ -258,7 +277,11 @@ struct BlockTranslator {
         let isBackward = edge.target <= rip &+ UInt64(edge.guestOffset)
         var field = edge.field
         var guardField = 0
-        let link = store.links.append(Link(target: Int64(bitPattern: edge.target &- rip)))
+        let link = store.links.append(
+            edge.isAbsolute
+                ? Link(target: Int64(bitPattern: edge.target), isAbsolute: true)
+                : Link(target: Int64(bitPattern: edge.target &- rip))
+        )
         if isBackward || crosses { e.patch(field, to: e.offset) }
         if isBackward {
             e.loadState32(HostRegisters.scratch, TranslatorLayout.pending)
@@ -267,8 +290,14 @@ struct BlockTranslator {
             addSite(.pending, edge.guestOffset, resume: Int(link))
         }
         if crosses {
-            let slot = Int(edge.target >> 12 & UInt64(TLB.entryCount - 1))
-            e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID) + slot * 8)
+            if isRelative, !edge.isAbsolute {
+                linear(HostRegisters.address, edge.target)
+                e.slot()
+                e.loadTable(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID))
+            } else {
+                let slot = TLB.slot(edge.target)
+                e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID) + slot * 8)
+            }
             // Never equal to any view's number until it is linked.
             e.bytes(0x89_8D48, 3)
             guardField = e.offset
@@ -286,14 +315,22 @@ struct BlockTranslator {
 
     // MARK: Memory
 
+    /// `register` = the linear address `address` of this code's; RCX is lost if the code is position-independent.
+    mutating func linear(_ register: UInt8, _ address: UInt64) {
+        e.move(register, constant: address)
+        guard isRelative else { return }
+        e.loadState(HostRegisters.scratch, TranslatorLayout.displacement)
+        e.lea(register, base: register, index: HostRegisters.scratch, 0)
+    }
+
     /// R9 = the linear address of the memory operand.
     mutating func address() {
         let r9 = HostRegisters.address
         let rcx = HostRegisters.scratch
         if i.base == 17 {
-            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
-            if i.addressByteCount == 4 { linear &= 0xFFFF_FFFF }
-            e.move(r9, constant: linear)
+            linear(r9, nextRIP &+ UInt64(bitPattern: Int64(i.displacement)))
+            // MOV R9D, R9D
+            if i.addressByteCount == 4 { e.bytes(0xC98945, 3) }
         } else if i.base == 18 {
             e.move(r9, constant: i.addressByteCount == 4 ? i.immediate & 0xFFFF_FFFF : i.immediate)
         } else {

@@ -26,6 +26,7 @@ public final class TranslationCache: @unchecked Sendable {
         stubs = Stubs(&emitter, usesAVX: HostRequirements.features.contains(.avx))
         store.firstOffset = (emitter.offset + 63) & ~63
         store.used = store.firstOffset
+        store.linkStub = stubs.link
         self.store = store
         interpreted.onInvalidation = { page in
             store.invalidations &+= 1

@@ -37,8 +37,9 @@ struct Site {
 
 /// A jump to a known address, or an indirect branch that expects the target that it had at first.
 struct Link {
-    /// From the block's first byte; of an indirect branch unused.
+    /// From the block's first byte, or the address itself; of an indirect branch unused.
     var target: Int64
+    var isAbsolute = false
     /// The site of the call that leaves while it is not linked.
     var site: UInt32 = 0
     /// Where the displacement of the jump lies.
@@ -71,6 +72,8 @@ struct BlockRecord {
     /// The first link to it, or 0.
     var incoming: UInt32 = 0
     var isDead = false
+    /// Position-independent: ``rip`` lacks the displacement.
+    var isRelative = false
 }
 
 /// Records of one type in a lazily backed array that never moves; number 0 is never used.

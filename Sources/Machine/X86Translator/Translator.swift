@@ -77,7 +77,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
                 code_end: executable + UInt64(store.code.byteCount),
                 stacks: UInt64(UInt(bitPattern: returnStack.base)),
                 stack_size: UInt64(Self.returnStackByteCount),
-                stack_empty: UInt64(Self.emptyReturnStack),
+                stack_empty: UInt64(Self.emptyReturnStack - 8),
                 fault_exit: executable + UInt64(stubs.hostFault),
                 fault_pc: UInt64(UInt(bitPattern: block)) + UInt64(TranslatorLayout.faultPC)
             )
@@ -89,14 +89,19 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.maskWithoutIF] = ~RFlags.interruptEnable
         s[field: TranslatorLayout.maskWithoutDF] = ~RFlags.df
         s[field: TranslatorLayout.maskWithoutAC] = ~RFlags.ac
+        s[field: TranslatorLayout.canonicalMask] = 0xFFFF_8000_0000_0000
+        s[field: TranslatorLayout.canonicalSumMask] = 0x1FFFE
         s[field: TranslatorLayout.arithmeticMask] = RFlags.arithmetic
         for table in 0..<3 {
             let address = UInt(bitPattern: block) + UInt(TranslatorLayout.tlb(table, 0))
             s[field: TranslatorLayout.tablePointers + table * 8] = UInt64(address)
         }
         for stack in 0..<2 {
-            (returnStack.base + stack * Self.returnStackByteCount + Self.emptyReturnStack)
-                .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
+            // Twice: after an overflow a call may take the lower one for the displacement that it had pushed.
+            for offset in [Self.emptyReturnStack, Self.emptyReturnStack - 8] {
+                (returnStack.base + stack * Self.returnStackByteCount + offset)
+                    .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
+            }
         }
         for table in 0..<3 {
             for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
@@ -247,9 +252,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.dispatches &+= 1
             s.rip = s[field: TranslatorLayout.exitAddress]
             if Int64(bitPattern: s.rip << 16) >> 16 != Int64(bitPattern: s.rip) { return refuseBranch() }
-            guard !attention, let offset = find(s.rip) else { return leave() }
-            remember(s.rip, offset)
-            return offset
+            guard !attention, let found = block(at: s.rip) else { return leave() }
+            remember(s.rip, found)
+            return start(found, at: s.rip)
         case .hostFault:
             let executable = UInt64(UInt(bitPattern: store.code.executableBase))
             let number = store.site(at: UInt32(truncatingIfNeeded: s[field: TranslatorLayout.faultPC] &- executable) &+ 1)
@@ -276,10 +281,20 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         case .link:
             return site.kind == .indirectLink ? followIndirect(site.resume) : follow(site.resume)
         case .pending:
-            s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: store.links[site.resume].target)
+            s.rip = target(of: store.links[site.resume], in: site.block)
             return leave()
         default: return leave()
         }
+    }
+
+    /// The linear address of the first byte of `block`, which was just left.
+    private func address(of block: UInt32) -> UInt64 {
+        let record = store.blocks[block]
+        return record.isRelative ? record.rip &+ state[field: TranslatorLayout.displacement] : record.rip
+    }
+
+    private func target(of link: Link, in block: UInt32) -> UInt64 {
+        link.isAbsolute ? UInt64(bitPattern: link.target) : address(of: block) &+ UInt64(bitPattern: link.target)
     }
 
     /// The last indirect branch has a target that is not canonical: it is taken back, and run by the interpreter.
@@ -314,8 +329,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     ///   otherwise where the next instruction is translated.
     private func interpret(_ site: Site, resume: Int?) -> Int? {
         let s = state
-        let record = store.blocks[site.block]
-        let start = record.rip &+ UInt64(site.guestOffset)
+        let start = address(of: site.block) &+ UInt64(site.guestOffset)
         s.rip = start
         storeFlags()
         let table = interpreter.currentTable
@@ -342,15 +356,26 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
 
     /// The jump at `number` is to be made, and linked if its target can be translated.
     private func follow(_ number: UInt32) -> Int? {
-        let source = store.sites[store.links[number].site].block
-        let target = store.blocks[source].rip &+ UInt64(bitPattern: store.links[number].target)
+        let link = store.links[number]
+        let source = store.sites[link.site].block
+        let target = target(of: link, in: source)
         state.rip = target
         statistics.links &+= 1
         let generation = store.generation
         guard let view = view(target), let found = translated(target, view) else { return leave() }
+        let record = store.blocks[found]
         // A reset has thrown the jump away.
-        if store.generation == generation, !store.blocks[source].isDead { store.link(number, to: found) }
-        return attention ? leave() : Int(store.blocks[found].start)
+        if store.generation == generation, !store.blocks[source].isDead {
+            let displacement = target &- record.rip
+            if !record.isRelative {
+                store.link(number, to: found)
+            } else if !store.blocks[source].isRelative {
+                if let entry = store.entry(found, displacement: displacement) { store.link(number, to: found, entry: entry) }
+            } else if !link.isAbsolute, displacement == state[field: TranslatorLayout.displacement] {
+                store.link(number, to: found)
+            }
+        }
+        return attention ? leave() : start(found, at: target)
     }
 
     /// The indirect branch at `number` is to be made, and will expect its target from now on.
@@ -365,23 +390,42 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         guard let view = view(target), let found = translated(target, view) else { return leave() }
         if store.generation == generation, !store.blocks[source].isDead {
             let table = interpreter.currentTable
-            let slot = TranslatorLayout.tlb(table, TLB.viewID) + TLB.slot(target) * 8
-            store.link(number, to: found, rip: target, hash: environment.stubs.dispatch[table], slot: slot)
+            store.link(
+                number,
+                to: found,
+                entry: entry(found, at: target),
+                rip: target,
+                hash: environment.stubs.dispatch[table],
+                slot: TranslatorLayout.tlb(table, TLB.viewID) + TLB.slot(target) * 8
+            )
         }
-        return attention ? leave() : Int(store.blocks[found].start)
+        return attention ? leave() : start(found, at: target)
+    }
+
+    /// Where code that knows nothing of displacements enters `block`, whose address is now `rip`.
+    private func entry(_ block: UInt32, at rip: UInt64) -> UInt32 {
+        let record = store.blocks[block]
+        guard record.isRelative else { return record.start }
+        return store.entry(block, displacement: rip &- record.rip) ?? UInt32(environment.stubs.dispatchExit)
+    }
+
+    /// The offset of `block`, which runs next, at `rip`.
+    private func start(_ block: UInt32, at rip: UInt64) -> Int {
+        let record = store.blocks[block]
+        if record.isRelative { state[field: TranslatorLayout.displacement] = rip &- record.rip }
+        return Int(record.start)
     }
 
     // MARK: Finding code
 
     /// The code for the instruction at `rip`, translated now if need be; nil where fetching it faults.
-    private func find(_ rip: UInt64) -> Int? {
+    private func find(_ rip: UInt64) -> Int? { block(at: rip).map { start($0, at: rip) } }
+
+    private func block(at rip: UInt64) -> UInt32? {
         if signature != CodeSignature(state) { adoptSignature() }
         if seenGeneration != store.generation { forgetViews() }
         if seenEpoch != state[field: Layout.translationEpoch] { forgetLinear() }
-        guard let view = view(rip), let found = translated(rip, view) else {
-            return nil
-        }
-        return Int(store.blocks[found].start)
+        return view(rip).flatMap { translated(rip, $0) }
     }
 
     private func adoptSignature() {
@@ -416,8 +460,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         }
         ledger.enter(.translating)
         let record = store.views[Int(view)]
-        let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
-        var translator = BlockTranslator(environment, store, table: record.table, rip: rip, view: view, code: code)
+        var translator = BlockTranslator(environment, store, rip: rip, view: view)
         let number = translator.translate()
         let made = store.blocks[number]
         interpreter.markCode(hostPage: record.hostPage, offset: Int(rip & 0xFFF), byteCount: Int(made.byteCount))
@@ -471,12 +514,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Enters the code for `rip` into the hash of the current table.
-    private func remember(_ rip: UInt64, _ offset: Int) {
+    private func remember(_ rip: UInt64, _ number: UInt32) {
         let table = interpreter.currentTable
         let slot = Int((rip & TranslatorLayout.hashIndexMask) >> 3)
         usedHashSlots[table].append(UInt16(slot))
         (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: 0 &- rip, as: UInt64.self)
-        let code = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(offset)
+        let code = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(entry(number, at: rip))
         (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: code, as: UInt64.self)
     }
 }
