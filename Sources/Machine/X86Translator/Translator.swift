@@ -19,6 +19,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private let context: UnsafeMutablePointer<ctranslator_context>
     var environment: BlockTranslator.Environment
     var statistics = TranslatorStatistics()
+    let observation: TranslatorObservation
+    /// Whether this vCPU's report tells of what all share.
+    let reportsShared: Bool
+    private let ledger: TimeLedger
+    private var sampler: Sampler?
     /// The hash slots in use, a list for each table.
     private var usedHashSlots: [[UInt16]] = [[], [], []]
     /// What ``Layout/translationEpoch`` was when the hash and the return stack were last known to be right.
@@ -32,16 +37,20 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
 
     /// Makes a vCPU around `interpreter`; those of one machine share `cache`.
     ///
-    /// `countsInstructions`: Translated instructions are counted too, at a small cost.
+    /// `observation`: What is to be counted and sampled. `reportsShared`: Whether this vCPU's report tells of what all share.
     public init(
         interpreter: Interpreter,
         cache: TranslationCache,
         cpuCount: Int,
-        countsInstructions: Bool = false
+        observation: TranslatorObservation = TranslatorObservation(),
+        reportsShared: Bool = true
     ) throws(TranslatorError) {
         self.interpreter = interpreter
         block = interpreter.block
         store = cache.store
+        self.observation = observation
+        self.reportsShared = reportsShared
+        ledger = observation.ledger
         do throws(SystemCallError) { returnStack = try HostMapping(anonymous: 2 * Self.returnStackByteCount) } catch {
             throw .system(error)
         }
@@ -55,8 +64,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         environment = BlockTranslator.Environment(
             model: interpreter.model,
             hostFeatures: HostRequirements.features,
-            countsInstructions: countsInstructions,
+            countsInstructions: observation.isCounting,
             yieldsOnPause: cpuCount > 1,
+            recordsInstructions: observation.recordsInstructions,
             stubs: stubs
         )
         context = .allocate(capacity: 1)
@@ -98,6 +108,23 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
         }
         forgetLinear()
+        try observe()
+    }
+
+    private func observe() throws(TranslatorError) {
+        observation.perfMap?.add(environment.stubs, of: store)
+        guard let profile = observation.profile else { return }
+        do throws(SystemCallError) {
+            sampler = try Sampler(
+                profile,
+                block: block,
+                store: store,
+                ledger: ledger,
+                returnStacks: (UInt(bitPattern: returnStack.base), Self.returnStackByteCount, Self.emptyReturnStack)
+            )
+        } catch {
+            throw .system(error)
+        }
     }
 
     deinit { context.deallocate() }
@@ -121,7 +148,18 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         guard ctranslator_enter_thread(context, block) == 0 else {
             throw .unsupported(reason: "the host lets this thread set no GS base", instruction: state.rip)
         }
-        defer { restoreDeferredEvents() }
+        if let sampler, !sampler.select() {
+            throw .unsupported(reason: "the host lets this thread have no timer", instruction: state.rip)
+        }
+        ledger.enter(.exits)
+        let exit = runUntilExit()
+        restoreDeferredEvents()
+        sampler?.drain()
+        ledger.enter(exit == .halted ? .idle : .devices)
+        return exit
+    }
+
+    private func runUntilExit() -> VMExit {
         while true {
             restoreDeferredEvents()
             if let exit = interpreter.takeExit() { return exit }
@@ -130,12 +168,27 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
                 runTranslated()
             } else if state.isLong64 {
                 statistics.steps.mode &+= 1
-                interpreter.stepOne()
+                step()
             } else {
+                ledger.enter(.interpreter)
+                let before = state.instructionCount
                 interpreter.interpret(atMost: 1000)
+                let done = state.instructionCount &- before
+                statistics.steps.otherMode &+= done
+                statistics.interpretedInstructions &+= done
+                ledger.enter(.exits)
             }
             if let read = interpreter.takeNeededRead() { return read }
         }
+    }
+
+    /// Runs one instruction in the interpreter, and counts it.
+    private func step() {
+        ledger.enter(.interpreter)
+        let before = state.instructionCount
+        interpreter.stepOne()
+        statistics.interpretedInstructions &+= state.instructionCount &- before
+        ledger.enter(.exits)
     }
 
     private var deferredEvents: UInt32 {
@@ -167,7 +220,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private func runTranslated() {
         guard var offset = find(state.rip) else {
             // The fetch faults, for the interpreter to raise.
-            return interpreter.stepOne()
+            statistics.steps.fetch &+= 1
+            return step()
         }
         loadFlags()
         let s = state
@@ -176,7 +230,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         while true {
             s[field: TranslatorLayout.resume] = UInt64(executable) + UInt64(offset)
             selectReturnStack()
+            ledger.enter(.translated)
             enter.call(block)
+            ledger.enter(.exits)
             guard let next = handleExit() else { return }
             offset = next
         }
@@ -221,6 +277,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let linear = s[field: TranslatorLayout.exitAddress]
             statistics.misses &+= 1
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
+            s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
+            ledger.enter(.misses)
             if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
             if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
                 s[field: TranslatorLayout.crossingResume] =
@@ -290,7 +348,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s.rip = start
         storeFlags()
         let table = interpreter.currentTable
-        interpreter.stepOne()
+        step()
         guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
         if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
             signature == CodeSignature(state)
@@ -414,6 +472,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             guard let again = self.view(rip) else { return nil }
             view = again
         }
+        ledger.enter(.translating)
         let record = store.views[Int(view)]
         // SAFETY: guest memory is only ever bytes.
         let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
@@ -429,12 +488,15 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         statistics.translatedInstructions &+= UInt64(made.instructionCount)
         statistics.guestByteCount &+= UInt64(made.byteCount)
         statistics.hostByteCount &+= UInt64(made.end - made.start)
+        observation.perfMap?.add(made, of: store)
+        ledger.enter(.exits)
         return number
     }
 
     /// Throws every translation away.
     private func reset() {
         statistics.resets &+= 1
+        sampler?.drain()
         store.removeAll()
         store.signature = signature
         forgetViews()

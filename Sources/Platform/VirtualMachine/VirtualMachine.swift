@@ -1,5 +1,8 @@
 internal import DiskImage
+internal import Glibc
+internal import SystemCalls
 public import Telemetry
+internal import X86Translator
 
 /// A machine from its start to its end, over any number of resets.
 ///
@@ -22,16 +25,30 @@ public final class VirtualMachine {
         _ configuration: MachineConfiguration,
         serial: SerialBackend,
         control: MachineControl,
-        trace: MachineTrace? = nil
+        trace: MachineTrace? = nil,
+        profile: MachineProfile? = nil
     ) throws(MachineError) {
         let factory: any ProcessorFactory
         switch configuration.engine {
-        case .interpret: factory = InterpretedProcessors()
+        case .interpret:
+            guard profile == nil, !configuration.writesPerfMap else {
+                throw .engine(reason: "only translated code can be profiled: use --engine translate")
+            }
+            factory = InterpretedProcessors()
         case .translate:
             guard configuration.clock == .host else {
                 throw .engine(reason: "time that is counted in instructions needs --engine interpret")
             }
-            factory = TranslatedProcessors(countsInstructions: configuration.countsInstructions)
+            let perfMap = configuration.writesPerfMap ? "/tmp/perf-\(getpid()).map" : nil
+            let observation = TranslatorObservation(
+                isCounting: configuration.countsInstructions,
+                profile: profile,
+                perfMapPath: perfMap
+            )
+            if let perfMap, !observation.hasPerfMap {
+                throw .cannotOpen(path: perfMap, cause: SystemCallError("open", errno: errno))
+            }
+            factory = TranslatedProcessors(observation)
         }
         try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory)
     }
@@ -95,4 +112,7 @@ public final class VirtualMachine {
 
     /// The counters of `--stats`, of the last power cycle.
     public var reports: [CounterReport] { runner.reports }
+
+    /// Where the guest's kernel is entered by SYSCALL, of the last power cycle; 0 if nothing has set it.
+    public var systemCallEntry: UInt64 { runner.systemCallEntry }
 }
