@@ -4,6 +4,8 @@ import X86
 /// Fills guest memory and a vCPU with a random state that a guest could have brought about.
 struct GuestState {
     let memory: GuestMemory
+    /// What ``scramble(_:_:)`` chooses from.
+    var modes = Mode.allCases
 
     func put(_ bytes: [UInt8], at address: UInt64) { try? memory.copyIn(bytes, at: GuestAddress(address)) }
     func put(_ value: UInt64, at address: UInt64) { try? memory.store(value, at: GuestAddress(address)) }
@@ -155,6 +157,21 @@ struct GuestState {
         }
     }
 
+    /// A page-table entry becomes another.
+    func changePage(_ random: inout RandomSource) {
+        let table = Layout.pageTables + UInt64(random.pick([0x3000, 0x3000, 0x5000]))
+        let index = UInt64(random.below(512))
+        let rights: UInt64 = random.oneIn(4) ? random.next() & 0x8000_0000_0000_0067 : 0x67
+        let target = random.oneIn(3) ? UInt64(random.below(Layout.ramByteCount >> 12)) : index
+        put(target << 12 | rights, at: table + index * 8)
+    }
+
+    /// Some bytes of the code become others.
+    func changeCode(_ random: inout RandomSource) {
+        let offset = UInt64(random.below(Layout.codeByteCount - 32))
+        put(InstructionSource.code(&random, byteCount: 1 + random.below(24)), at: Layout.code + offset)
+    }
+
     // MARK: Registers
 
     enum Mode: CaseIterable {
@@ -163,7 +180,7 @@ struct GuestState {
 
     /// Registers of a mode taken at random, which is returned.
     func scramble(_ s: CPUState, _ random: inout RandomSource) -> Mode {
-        let mode = random.pick(Mode.allCases)
+        let mode = random.pick(modes)
         for index in 0..<16 { s[index] = random.number() }
         s[4] = Layout.stack + UInt64(random.below(0x2000)) & ~(random.oneIn(4) ? 0 : 7)
         if random.oneIn(2) { s.rcx = UInt64(random.below(0x40)) }

@@ -24,6 +24,7 @@ extension BlockTranslator {
         case .leave: return leaveFrame()
         case .lea: loadEffectiveAddress()
         case .nop, .prefetch, .endbr: break
+        case .rdrand where environment.isRepeatable, .rdseed where environment.isRepeatable: fallback()
         case .pause:
             if environment.yieldsOnPause { fallback() } else { e.bytes(0x90F3, 2) }
         case .fnstcw, .fnstsw, .fldcw, .fwait: x87Control()
@@ -230,7 +231,7 @@ extension BlockTranslator {
     /// The host instruction that comes next may raise a signal.
     private mutating func noteHostFault() {
         // One byte into it, so that it is told from a call that ends here.
-        addSite(.hostFault, guestOffset, offset: e.offset + 1)
+        addSite(.hostFault, guestOffset, offset: e.offset + 1, uncounted: uncountedBefore)
     }
 
     /// An instruction with AH, CH, DH or BH, which no REX prefix may accompany.

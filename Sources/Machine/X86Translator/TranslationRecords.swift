@@ -35,6 +35,8 @@ struct Site {
     var operation: UInt16
     /// Bytes of the access; what an indirect branch added to RSP; of a straddling instruction, a view.
     var amount: Int32
+    /// Instructions before it that are still to be counted, where instructions are counted; negative where it was counted itself.
+    var uncounted: Int8 = 0
     var kind: Kind
 }
 

@@ -9,7 +9,14 @@ extension Translator: ReportingCPU {
     public var reports: [CounterReport] {
         var guest = CounterReport(part: "guest")
         for counter in interpreter.counters { guest.add(counter.name, counter.value) }
-        return [guest, translation, control, interpretation] + [time, share].compactMap { $0 }
+        return [guest, translation, control, interpretation] + [time, share, checked].compactMap { $0 }
+    }
+
+    private var checked: CounterReport? {
+        guard let check else { return nil }
+        var report = CounterReport(part: "check")
+        for counter in check.counters { report.add(counter.name, counter.value) }
+        return report
     }
 
     private var translation: CounterReport {

@@ -46,3 +46,8 @@ struct TranslatorStatistics {
         }
     }
 }
+
+extension Translator {
+    /// What a check lets differ, a line each.
+    public static var checkMasks: [String] { TranslationCheck.masks }
+}

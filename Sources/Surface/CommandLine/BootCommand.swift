@@ -228,8 +228,14 @@ public struct BootCommand: ParsableCommand {
             Console.say("machine  engine  \(choice)")
             for report in machine.reports { Console.say("\(report)") }
         }
+        if engine == .check { sayWhatWasChecked(machine) }
         try profiling?.write(systemCallEntry: machine.systemCallEntry)
         return ExitStatus.status(of: outcome, plain: command != nil)
+    }
+
+    /// What `--engine check` compared, and what it let differ.
+    private func sayWhatWasChecked(_ machine: VirtualMachine) {
+        for line in machine.checkFigures { Console.say("viv: \(line)") }
     }
 
     /// Ends the machine where the user types an escape.
