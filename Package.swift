@@ -51,7 +51,7 @@ let package = Package(
         layer("Machine", "GuestMemory", ["SystemCalls"]),
         layer("Machine", "X86", [], engine),
         layer("Machine", "X86Decoder", ["X86"], engine),
-        layer("Machine", "Engine", ["GuestMemory"]),
+        layer("Machine", "Engine", ["GuestMemory", "Telemetry"]),
         layer("Machine", "HostCode", ["SystemCalls", "X86"], engine),
         layer(
             "Machine",
@@ -63,8 +63,8 @@ let package = Package(
             "Machine",
             "X86Translator",
             [
-                "CLinux", "CTranslator", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder",
-                "X86Interpreter",
+                "CLinux", "CTranslator", "Engine", "GuestMemory", "HostCode", "SystemCalls", "Telemetry", "X86",
+                "X86Decoder", "X86Interpreter",
             ],
             engine
         ),
@@ -96,7 +96,7 @@ let package = Package(
             "CommandLine",
             [
                 "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -147,7 +147,7 @@ let package = Package(
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
         tests(
             "CommandLine",
-            ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            ["Engine", "VirtualMachine", "X86", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser")]
         ),
     ]
 )

@@ -24,7 +24,7 @@ import X86
     private func blocks(_ message: [UInt8]) -> [[UInt32]] {
         var bytes = message + [0x80]
         while bytes.count % 64 != 56 { bytes.append(0) }
-        bytes += (0..<8).map { UInt8(truncatingIfNeeded: UInt64(message.count) * 8 >> UInt64(56 - $0 * 8)) }
+        bytes += (0..<8).map { UInt8(truncatingIfNeeded: (UInt64(message.count) * 8) >> UInt64(56 - $0 * 8)) }
         return stride(from: 0, to: bytes.count, by: 64).map { start in
             (0..<16).map { word in
                 (0..<4).reduce(0 as UInt32) { $0 << 8 | UInt32(bytes[start + word * 4 + $1]) }

@@ -18,6 +18,15 @@ int clinux_memfd_create(const char *name) {
   return result == -1 ? -errno : result;
 }
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
+int clinux_memfd_create_sealed(const char *name) {
+  int result = memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+  return result == -1 ? -errno : result;
+}
+
 int clinux_punch_hole(int fd, int64_t offset, int64_t length) {
   int result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
   return result == -1 ? -errno : result;
@@ -86,3 +95,4 @@ int64_t clinux_call_raising(void (*code)(void *), void *argument) {
   raising = NULL;
   return -1;
 }
+void *clinux_alias(void *address, size_t length) { return mremap(address, 0, length, MREMAP_MAYMOVE); }

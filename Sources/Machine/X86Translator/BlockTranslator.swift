@@ -43,6 +43,7 @@ struct BlockTranslator {
         var signature = CodeSignature()
         var countsInstructions = false
         var yieldsOnPause = false
+        var recordsInstructions = false
         /// Instructions whose result is another each time are the interpreter's.
         var isRepeatable = false
         /// Instructions in a block.
@@ -147,12 +148,18 @@ struct BlockTranslator {
     /// Makes `next` part of the block.
     mutating func take(_ next: DecodedInstruction) {
         i = next
+        if environment.recordsInstructions {
+            store.instructionStarts.append(
+                InstructionStart(offset: UInt32(e.offset), guestOffset: UInt16(nextOffset), block: number)
+            )
+        }
         nextOffset += Int(next.length)
         instructionCount += 1
         uncounted += 1
     }
 
     mutating func finish() {
+        store.blocks[number].bodyEnd = UInt32(e.offset)
         for edge in edges { write(edge) }
         finishDetours()
         for miss in misses {

@@ -64,6 +64,8 @@ struct Link {
 struct BlockRecord {
     var rip: UInt64
     var start: UInt32
+    /// Where what lies behind the instructions starts: jumps out of the block, and calls for misses.
+    var bodyEnd: UInt32 = 0
     var end: UInt32 = 0
     var view: UInt32
     /// The first of its sites; they lie together.

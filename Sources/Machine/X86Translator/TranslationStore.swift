@@ -34,6 +34,8 @@ final class TranslationStore {
     private static let bucketShift: UInt32 = 7
     var links: RecordArray<Link>
     var blocks: RecordArray<BlockRecord>
+    /// In the order of the code; only where somebody wants them.
+    var instructionStarts: [InstructionStart] = []
     /// Number 0 is none.
     private(set) var views: [CodeView] = []
     private var viewNumbers: [ViewKey: UInt32] = [:]
@@ -59,8 +61,8 @@ final class TranslationStore {
     static let largestBlock = 64 << 10
     static let largestSiteCount = 2048
 
-    init(byteCount: Int) throws(HostCodeError) {
-        code = try CodeBuffer(byteCount: byteCount)
+    init(byteCount: Int, isAnonymous: Bool = false) throws(HostCodeError) {
+        code = try CodeBuffer(byteCount: byteCount, isAnonymous: isAnonymous)
         do throws(SystemCallError) {
             sites = try RecordArray(capacity: byteCount / 16)
             firstSites = try HostMapping(anonymous: (byteCount >> Int(Self.bucketShift)) * 4 + 4096)
@@ -96,6 +98,7 @@ final class TranslationStore {
         sites.removeAll()
         links.removeAll()
         blocks.removeAll()
+        instructionStarts.removeAll(keepingCapacity: true)
         removeViews()
     }
 

@@ -19,6 +19,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private let context: UnsafeMutablePointer<ctranslator_context>
     var environment: BlockTranslator.Environment
     var statistics = TranslatorStatistics()
+    let observation: TranslatorObservation
+    /// Whether this vCPU's report tells of what all share.
+    let reportsShared: Bool
+    private let ledger: TimeLedger
+    private var sampler: Sampler?
     /// The hash slots in use, a list for each table.
     private var usedHashSlots: [[UInt16]] = [[], [], []]
     /// What ``Layout/translationEpoch`` was when the hash and the return stack were last known to be right.
@@ -34,18 +39,23 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
 
     /// Makes a vCPU around `interpreter`; those of one machine share `cache`.
     ///
-    /// `countsInstructions`: Translated instructions are counted too, at a small cost. `checks`: All that runs translated runs in
-    /// the interpreter too, and a difference ends ``run()`` with an error; there can be one such vCPU in a machine.
+    /// `observation`: What is to be counted and sampled. `reportsShared`: Whether this vCPU's report tells of what all share.
+    /// `checks`: All that runs translated runs in the interpreter too, and a difference ends ``run()`` with an error; there can
+    /// be one such vCPU in a machine.
     public init(
         interpreter: Interpreter,
         cache: TranslationCache,
         cpuCount: Int,
-        countsInstructions: Bool = false,
+        observation: TranslatorObservation = TranslatorObservation(),
+        reportsShared: Bool = true,
         checks: Bool = false
     ) throws(TranslatorError) {
         self.interpreter = interpreter
         block = interpreter.block
         store = cache.store
+        self.observation = observation
+        self.reportsShared = reportsShared
+        ledger = observation.ledger
         do throws(SystemCallError) { returnStack = try HostMapping(anonymous: 2 * Self.returnStackByteCount) } catch {
             throw .system(error)
         }
@@ -59,8 +69,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         environment = BlockTranslator.Environment(
             model: interpreter.model,
             hostFeatures: HostRequirements.features,
-            countsInstructions: countsInstructions || checks,
+            countsInstructions: observation.isCounting || checks,
             yieldsOnPause: cpuCount > 1,
+            recordsInstructions: observation.recordsInstructions,
             stubs: stubs
         )
         context = .allocate(capacity: 1)
@@ -106,6 +117,23 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             environment.isRepeatable = true
             check = try TranslationCheck(interpreter)
         }
+        try observe()
+    }
+
+    private func observe() throws(TranslatorError) {
+        observation.perfMap?.add(environment.stubs, of: store)
+        guard let profile = observation.profile else { return }
+        do throws(SystemCallError) {
+            sampler = try Sampler(
+                profile,
+                block: block,
+                store: store,
+                ledger: ledger,
+                returnStacks: (UInt(bitPattern: returnStack.base), Self.returnStackByteCount, Self.emptyReturnStack)
+            )
+        } catch {
+            throw .system(error)
+        }
     }
 
     deinit { context.deallocate() }
@@ -129,7 +157,18 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         guard ctranslator_enter_thread(context, block) == 0 else {
             throw .unsupported(reason: "the host lets this thread set no GS base", instruction: state.rip)
         }
-        defer { restoreDeferredEvents() }
+        if let sampler, !sampler.select() {
+            throw .unsupported(reason: "the host lets this thread have no timer", instruction: state.rip)
+        }
+        ledger.enter(.exits)
+        let exit = try runUntilExit()
+        restoreDeferredEvents()
+        sampler?.drain()
+        ledger.enter(exit == .halted ? .idle : .devices)
+        return exit
+    }
+
+    private func runUntilExit() throws(VirtualCPUError) -> VMExit {
         while true {
             restoreDeferredEvents()
             if let check {
@@ -144,12 +183,27 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
                 runTranslated()
             } else if state.isLong64 {
                 statistics.steps.mode &+= 1
-                interpreter.stepOne()
+                step()
             } else {
+                ledger.enter(.interpreter)
+                let before = state.instructionCount
                 interpreter.interpret(atMost: 1000)
+                let done = state.instructionCount &- before
+                statistics.steps.otherMode &+= done
+                statistics.interpretedInstructions &+= done
+                ledger.enter(.exits)
             }
             if let read = interpreter.takeNeededRead() { return read }
         }
+    }
+
+    /// Runs one instruction in the interpreter, and counts it.
+    private func step() {
+        ledger.enter(.interpreter)
+        let before = state.instructionCount
+        interpreter.stepOne()
+        statistics.interpretedInstructions &+= state.instructionCount &- before
+        ledger.enter(.exits)
     }
 
     private var deferredEvents: UInt32 {
@@ -181,7 +235,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private func runTranslated() {
         guard var offset = find(state.rip) else {
             // The fetch faults, for the interpreter to raise.
-            return interpreter.stepOne()
+            statistics.steps.fetch &+= 1
+            return step()
         }
         loadFlags()
         let s = state
@@ -190,9 +245,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         while true {
             s[field: TranslatorLayout.resume] = UInt64(executable) + UInt64(offset)
             selectReturnStack()
+            ledger.enter(.translated)
             check?.enter()
             enter.call(block)
             check?.leave()
+            ledger.enter(.exits)
             guard let next = handleExit() else { return }
             offset = next
         }
@@ -237,6 +294,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let linear = s[field: TranslatorLayout.exitAddress]
             statistics.misses &+= 1
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
+            s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
+            ledger.enter(.misses)
             if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
             if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
                 s[field: TranslatorLayout.crossingResume] =
@@ -309,7 +368,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         if environment.countsInstructions { s.instructionCount &+= UInt64(bitPattern: Int64(site.uncounted)) }
         guard agrees(before: site.kind == .fallback || site.kind == .leave ? site.operation : nil, takenBack: site.kind == .branch) else { return nil }
         let table = interpreter.currentTable
-        interpreter.stepOne()
+        step()
         guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
         if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
             signature == CodeSignature(state)
@@ -435,6 +494,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             guard let again = self.view(rip) else { return nil }
             view = again
         }
+        ledger.enter(.translating)
         let record = store.views[Int(view)]
         // SAFETY: guest memory is only ever bytes.
         let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
@@ -450,12 +510,15 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         statistics.translatedInstructions &+= UInt64(made.instructionCount)
         statistics.guestByteCount &+= UInt64(made.byteCount)
         statistics.hostByteCount &+= UInt64(made.end - made.start)
+        observation.perfMap?.add(made, of: store)
+        ledger.enter(.exits)
         return number
     }
 
     /// Throws every translation away.
     func reset() {
         statistics.resets &+= 1
+        sampler?.drain()
         store.removeAll()
         store.signature = signature
         forgetViews()

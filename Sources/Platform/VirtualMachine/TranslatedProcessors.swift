@@ -15,13 +15,12 @@ final class TranslatedProcessors: ProcessorFactory {
     }
 
     private let shared = Mutex<Shared?>(nil)
-    private let countsInstructions: Bool
+    private let observation: TranslatorObservation
     private let checks: Bool
 
-    /// `countsInstructions`: Counters tell the instructions that translated code ran, at a small cost. `checks`: All that runs is
-    /// compared with the interpreter.
-    init(countsInstructions: Bool, checks: Bool = false) {
-        self.countsInstructions = countsInstructions
+    /// `observation`: What is counted and sampled while the machine runs. `checks`: All that runs is compared with the interpreter.
+    init(_ observation: TranslatorObservation, checks: Bool = false) {
+        self.observation = observation
         self.checks = checks
     }
 
@@ -47,7 +46,8 @@ final class TranslatedProcessors: ProcessorFactory {
                 interpreter: interpreter,
                 cache: caches.translated,
                 cpuCount: setup.count,
-                countsInstructions: countsInstructions,
+                observation: observation,
+                reportsShared: setup.index == 0,
                 checks: checks
             )
             return Processor(cpu: cpu, state: cpu.state, endsTurns: false) { cpu.stateChanged() }
@@ -65,7 +65,7 @@ final class TranslatedProcessors: ProcessorFactory {
                     let made = Shared(
                         memory: ObjectIdentifier(memory),
                         interpreted: interpreted,
-                        translated: try TranslationCache(interpreted)
+                        translated: try TranslationCache(interpreted, observation: observation)
                     )
                     shared = made
                     return .success(made)

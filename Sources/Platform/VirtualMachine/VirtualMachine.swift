@@ -1,4 +1,6 @@
 internal import DiskImage
+internal import Glibc
+internal import SystemCalls
 public import Telemetry
 internal import X86Translator
 
@@ -23,11 +25,16 @@ public final class VirtualMachine {
         _ configuration: MachineConfiguration,
         serial: SerialBackend,
         control: MachineControl,
-        trace: MachineTrace? = nil
+        trace: MachineTrace? = nil,
+        profile: MachineProfile? = nil
     ) throws(MachineError) {
         let factory: any ProcessorFactory
         switch configuration.engine {
-        case .interpret: factory = InterpretedProcessors()
+        case .interpret:
+            guard profile == nil, !configuration.writesPerfMap else {
+                throw .engine(reason: "only translated code can be profiled: use --engine translate")
+            }
+            factory = InterpretedProcessors()
         case .translate, .check:
             guard configuration.clock == .host else {
                 throw .engine(reason: "time that is counted in instructions needs --engine interpret")
@@ -36,7 +43,16 @@ public final class VirtualMachine {
             guard !checks || configuration.processorCount == 1 else {
                 throw .engine(reason: "--engine check compares one processor: use --cpus 1")
             }
-            factory = TranslatedProcessors(countsInstructions: configuration.countsInstructions, checks: checks)
+            let perfMap = configuration.writesPerfMap ? "/tmp/perf-\(getpid()).map" : nil
+            let observation = TranslatorObservation(
+                isCounting: configuration.countsInstructions,
+                profile: profile,
+                perfMapPath: perfMap
+            )
+            if let perfMap, !observation.hasPerfMap {
+                throw .cannotOpen(path: perfMap, cause: SystemCallError("open", errno: errno))
+            }
+            factory = TranslatedProcessors(observation, checks: checks)
         }
         try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory)
     }
@@ -106,4 +122,7 @@ public final class VirtualMachine {
 
     /// The counters of `--stats`, of the last power cycle.
     public var reports: [CounterReport] { runner.reports }
+
+    /// Where the guest's kernel is entered by SYSCALL, of the last power cycle; 0 if nothing has set it.
+    public var systemCallEntry: UInt64 { runner.systemCallEntry }
 }

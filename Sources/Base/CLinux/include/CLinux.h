@@ -9,8 +9,15 @@
 /* memfd_create(2) with MFD_CLOEXEC: the descriptor, or -errno. */
 int clinux_memfd_create(const char *name);
 
+/* The same with MFD_NOEXEC_SEAL, without which a host whose vm.memfd_noexec is 2 makes none: such a file can be mapped, also to run
+   code from, but never be executed itself. */
+int clinux_memfd_create_sealed(const char *name);
+
 /* fallocate(2) with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE: 0, or -errno. */
 int clinux_punch_hole(int fd, int64_t offset, int64_t length);
+
+/* mremap(2) with an old size of 0: a second mapping of the shared memory at `address`, with its protection; or MAP_FAILED. */
+void *clinux_alias(void *address, size_t length);
 
 /* ioctl(2): the result, or -errno. Does not retry on EINTR. */
 int clinux_ioctl(int fd, unsigned long request, uintptr_t argument);
