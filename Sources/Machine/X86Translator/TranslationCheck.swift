@@ -17,7 +17,6 @@ final class TranslationCheck {
         "accessed and dirty bits of page-table entries that a walk has set in the same stretch",
         "the interrupt shadow behind STI, where no event waits",
         "arithmetic flags before a POPF that the interpreter runs",
-        "the return address of a CALL whose target is not canonical, before the interpreter runs it",
         "stretches that came out the same when they were run again, because a device wrote to memory",
     ]
 
@@ -106,10 +105,8 @@ final class TranslationCheck {
 
     /// Compares the stretch that ends here, before the instruction of `operation`, with the interpreter.
     ///
-    /// `takenBack`: The instruction is a branch that has run, and was taken back; a CALL has stored its return address.
-    ///
     /// - Returns: false if the outcomes differ; then the vCPU stands where the stretch began.
-    func compare(before operation: Operation?, takenBack: Bool) -> Bool {
+    func compare(before operation: Operation?) -> Bool {
         guard isRunning else { return true }
         isRunning = false
         let s = state
@@ -128,11 +125,7 @@ final class TranslationCheck {
         journal.end()
         mask(operation)
         let fields = StateComparison.differences(before: before, translated: made, interpreted: s)
-        var bytes = journal.differences(limit: 512)
-        if takenBack {
-            let slot = (s.rsp &- 8) & 0xFF8
-            bytes.removeAll { [slot, (slot + 8) & 0xFF8].contains(UInt64(UInt(bitPattern: $0.host) & 0xFFF)) }
-        }
+        let bytes = journal.differences(limit: 512)
         if isComplete, fields.isEmpty, bytes.isEmpty {
             succeed(count)
             return true
@@ -269,10 +262,10 @@ private func padded(_ value: UInt64) -> String {
 
 extension Translator {
     /// Whether the stretch that ends here came out as in the interpreter; always, where nothing is checked.
-    func agrees(before operation: UInt16? = nil, takenBack: Bool = false) -> Bool {
+    func agrees(before operation: UInt16? = nil) -> Bool {
         guard let check else { return true }
         storeFlags()
-        let agrees = check.compare(before: operation.flatMap(Operation.init(rawValue:)), takenBack: takenBack)
+        let agrees = check.compare(before: operation.flatMap(Operation.init(rawValue:)))
         if check.needsReset {
             check.needsReset = false
             environment.longestBlock = 1
