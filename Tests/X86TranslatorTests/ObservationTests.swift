@@ -103,17 +103,14 @@ private final class KeptSamples: ProfileSink {
         let host = bench.memory.hostPointer(at: GuestAddress(TranslatedBench.code), byteCount: 4096)
         let page = try #require(host)
         let view = store.view(TranslatedBench.code, page, 1)
-        // SAFETY: the page is guest memory.
-        let bytes = UnsafePointer(page.assumingMemoryBound(to: UInt8.self))
-        var translator = BlockTranslator(
-            bench.cpu.environment, store, table: 1, rip: TranslatedBench.code, view: view, code: bytes)
+        var translator = BlockTranslator(bench.cpu.environment, store, rip: TranslatedBench.code, view: view)
         let record = store.blocks[translator.translate()]
-        #expect(store.guestAddress(atCode: record.start) == TranslatedBench.code)
-        #expect(store.guestAddress(atCode: record.bodyEnd - 1) == TranslatedBench.code + 3)
+        #expect(store.guestPlace(atCode: record.start)?.address == TranslatedBench.code)
+        #expect(store.guestPlace(atCode: record.bodyEnd - 1)?.address == TranslatedBench.code + 3)
         // The last thing is the call for a miss of the load.
-        #expect(store.guestAddress(atCode: record.end - 1) == TranslatedBench.code)
-        #expect(store.guestAddress(atCode: record.end) == nil)
-        #expect(store.guestAddress(atCode: 0) == nil)
+        #expect(store.guestPlace(atCode: record.end - 1)?.address == TranslatedBench.code)
+        #expect(store.guestPlace(atCode: record.end)?.address == nil)
+        #expect(store.guestPlace(atCode: 0)?.address == nil)
     }
 }
 

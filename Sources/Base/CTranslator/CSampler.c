@@ -40,6 +40,7 @@ GENERAL static void sample(int number, siginfo_t *info, void *opaque) {
   made->pc = (uint64_t)registers[REG_RIP];
   made->rip = *sampler->rip;
   made->address = (uint64_t)registers[REG_R9];
+  made->displacement = *sampler->displacement;
   made->category = *sampler->category;
   uint64_t stack = (uint64_t)registers[REG_RSP];
   if (!is_in_stacks(sampler, stack)) stack = *sampler->stack;

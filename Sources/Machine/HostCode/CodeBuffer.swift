@@ -62,20 +62,18 @@ private struct CodeMappings: ~Copyable {
 
     static func make(byteCount: Int, isAnonymous: Bool) throws(SystemCallError) -> CodeMappings {
         if !isAnonymous {
-            do throws(SystemCallError) { return try CodeMappings(fileOf: byteCount) } catch {}
+            do throws(SystemCallError) { return try makeFile(byteCount) } catch {}
         }
-        return try CodeMappings(anonymous: byteCount)
+        let writable = try HostMapping(sharedAnonymous: byteCount)
+        let executable = try HostMapping(aliasing: writable, access: .readExecute)
+        return CodeMappings(writable: writable, executable: executable)
     }
 
-    private init(anonymous byteCount: Int) throws(SystemCallError) {
-        writable = try HostMapping(sharedAnonymous: byteCount)
-        executable = try HostMapping(aliasing: writable, access: .readExecute)
-    }
-
-    private init(fileOf byteCount: Int) throws(SystemCallError) {
+    private static func makeFile(_ byteCount: Int) throws(SystemCallError) -> CodeMappings {
         let file = try FileDescriptor(memory: "vivarium-code", byteCount: byteCount)
-        writable = try HostMapping(sharing: file, byteCount: byteCount, access: .readWrite)
-        executable = try HostMapping(sharing: file, byteCount: byteCount, access: .readExecute)
+        let writable = try HostMapping(sharing: file, byteCount: byteCount, access: .readWrite)
+        let executable = try HostMapping(sharing: file, byteCount: byteCount, access: .readExecute)
+        return CodeMappings(writable: writable, executable: executable)
     }
 }
 

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HostCode
 
 /// The file that gives `perf report` names for generated code: a line with start, size and name for each block.
 ///
@@ -55,6 +56,8 @@ extension PerfMap {
     func add(_ record: BlockRecord, of store: TranslationStore) {
         let base = UInt(bitPattern: store.code.executableBase)
         let mode = store.views[Int(record.view)].table == 0 ? "user" : "kernel"
-        add(base + UInt(record.start), Int(record.end - record.start), "guest \(mode) 0x\(String(record.rip, radix: 16))")
+        // The code of a page that several processes share knows the lower bits of its address only.
+        let place = record.isRelative ? "shared " : ""
+        add(base + UInt(record.start), Int(record.end - record.start), "guest \(mode) \(place)0x\(String(record.rip, radix: 16))")
     }
 }

@@ -1,5 +1,6 @@
 internal import CTranslator
 internal import Engine
+internal import HostCode
 internal import SystemCalls
 
 /// The samples of one vCPU, between the signal that takes them and the profile that they are for.
@@ -32,6 +33,7 @@ final class Sampler {
         // SAFETY: the fields are aligned 64-bit integers of the vCPU's block, and the samples' mapping holds nothing else.
         sampler.pointee.stack = UnsafePointer((block + TranslatorLayout.returnStack).assumingMemoryBound(to: UInt64.self))
         sampler.pointee.rip = UnsafePointer((block + TranslatorLayout.rip).assumingMemoryBound(to: UInt64.self))
+        sampler.pointee.displacement = UnsafePointer((block + TranslatorLayout.displacement).assumingMemoryBound(to: UInt64.self))
         sampler.pointee.category = UnsafePointer(ledger.current)
         sampler.pointee.samples = samples.base.assumingMemoryBound(to: csampler_sample.self)
         sampler.pointee.capacity = UInt32(Self.capacity)
@@ -63,13 +65,25 @@ final class Sampler {
         var stack: [UInt64] = []
         if activity != .idle {
             stack.reserveCapacity(Int(sample.depth) + 1)
-            stack.append(offset(of: sample.pc).flatMap(store.guestAddress(atCode:)) ?? sample.rip)
+            let place = offset(of: sample.pc).flatMap(store.guestPlace(atCode:))
+            stack.append(place.map { $0.address &+ ($0.isRelative ? sample.displacement : 0) } ?? sample.rip)
             withUnsafeBytes(of: &sample.frames) { bytes in
                 let frames = bytes.bindMemory(to: UInt64.self)
-                for index in 0..<min(Int(sample.depth), frames.count) {
+                let depth = min(Int(sample.depth), frames.count)
+                var index = 0
+                while index < depth {
                     // What lies before a return address is the call.
-                    guard let offset = offset(of: frames[index] &- 1), let address = store.guestAddress(atCode: offset) else { continue }
-                    stack.append(address)
+                    let place = offset(of: frames[index] &- 1).flatMap(store.guestPlace(atCode:))
+                    index += 1
+                    guard let place else { continue }
+                    guard place.isRelative else {
+                        stack.append(place.address)
+                        continue
+                    }
+                    // It has pushed its displacement before.
+                    guard index < depth else { break }
+                    stack.append(place.address &+ frames[index])
+                    index += 1
                 }
             }
         }
@@ -91,10 +105,10 @@ struct InstructionStart {
 }
 
 extension TranslationStore {
-    /// The guest instruction whose code holds `offset`; nil for shared code.
+    /// The guest instruction whose code holds `offset`, and whether its address lacks the displacement; nil for shared code.
     ///
     /// Known only where ``instructionStarts`` are kept.
-    func guestAddress(atCode offset: UInt32) -> UInt64? {
+    func guestPlace(atCode offset: UInt32) -> (address: UInt64, isRelative: Bool)? {
         guard offset >= UInt32(firstOffset) else { return nil }
         var low = 0
         var high = instructionStarts.count
@@ -110,9 +124,9 @@ extension TranslationStore {
         if offset >= record.bodyEnd {
             let next = self.site(at: offset) + 1
             if Int(next) < sites.count, sites[next].block == start.block {
-                return record.rip &+ UInt64(sites[next].guestOffset)
+                return (record.rip &+ UInt64(sites[next].guestOffset), record.isRelative)
             }
         }
-        return record.rip &+ UInt64(start.guestOffset)
+        return (record.rip &+ UInt64(start.guestOffset), record.isRelative)
     }
 }

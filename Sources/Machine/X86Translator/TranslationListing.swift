@@ -29,10 +29,8 @@ public struct TranslationListing: Sendable {
     public init(_ code: [UInt8], at address: UInt64, model: CPUModel) throws(TranslatorError) {
         guard HostRequirements.areMet else { throw .hostLacks(HostRequirements.missing) }
         let store: TranslationStore
-        // A page of guest code, and as much again to read behind its end.
-        let page: HostMapping
         do throws(HostCodeError) { store = try TranslationStore(byteCount: 1 << 20) } catch { throw .code(error) }
-        do throws(SystemCallError) { page = try HostMapping(anonymous: 8192) } catch { throw .system(error) }
+        let page = try Self.page()
         let start = Int(address & 0xFFF)
         // No instruction: the block ends where the code does.
         page.base.initializeMemory(as: UInt8.self, repeating: 0x06, count: 4096)
@@ -50,11 +48,8 @@ public struct TranslationListing: Sendable {
             stubs: stubs
         )
         environment.signature = .everything
-        let table = address >> 63 == 0 ? 0 : 1
-        let view = store.view(address & ~0xFFF, page.base, table)
-        // SAFETY: the mapping is bytes.
-        let bytes = UnsafePointer((page.base + start).assumingMemoryBound(to: UInt8.self))
-        var translator = BlockTranslator(environment, store, table: table, rip: address, view: view, code: bytes)
+        let view = store.view(address & ~0xFFF, page.base, address >> 63 == 0 ? 0 : 1)
+        var translator = BlockTranslator(environment, store, rip: address, view: view)
         let record = store.blocks[translator.translate()]
 
         let first = Int(record.start)
@@ -76,6 +71,11 @@ public struct TranslationListing: Sendable {
         self.parts = parts
         exits = Int(record.bodyEnd) - first..<Int(record.end) - first
         sharedCode = stubs.parts.map { ($0.name, UInt64($0.offset)) }
+    }
+
+    /// Memory for a page of guest code, and as much again to read behind its end.
+    private static func page() throws(TranslatorError) -> HostMapping {
+        do throws(SystemCallError) { return try HostMapping(anonymous: 8192) } catch { throw .system(error) }
     }
 }
 

@@ -269,7 +269,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let linear = s[field: TranslatorLayout.exitAddress]
             statistics.misses &+= 1
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
-            s.rip = store.blocks[site.block].rip &+ UInt64(site.guestOffset)
+            s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
             ledger.enter(.misses)
             if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
             if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }

@@ -11,9 +11,10 @@ struct csampler_sample {
   uint64_t pc;      /* the host's program counter */
   uint64_t rip;     /* the guest's RIP as the vCPU's block has it, which may be old while translated code runs */
   uint64_t address; /* R9 */
+  uint64_t displacement; /* of the guest's position-independent code */
   uint32_t category;
   uint32_t depth;                  /* how many of `frames` are filled */
-  uint64_t frames[CSAMPLER_DEPTH]; /* host return addresses, the innermost first */
+  uint64_t frames[CSAMPLER_DEPTH]; /* the top of the stack of host return addresses, and of what lies between them */
 };
 
 /* One vCPU, as the handler has to know it. */
@@ -25,6 +26,7 @@ struct csampler {
   uint64_t stack_empty;
   const uint64_t *stack; /* the pointer of the one in use while no translated code runs */
   const uint64_t *rip;
+  const uint64_t *displacement;
   const uint32_t *category; /* what the thread is doing */
   struct csampler_sample *samples;
   uint32_t capacity;
