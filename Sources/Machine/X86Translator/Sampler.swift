@@ -40,9 +40,12 @@ final class Sampler {
     }
 
     deinit {
-        csampler_forget(sampler)
+        stop()
         sampler.deallocate()
     }
+
+    /// No more samples are taken; to be called on the thread that took them.
+    func stop() { csampler_forget(sampler) }
 
     /// Makes this vCPU's the samples that are taken from now on.
     ///
