@@ -108,7 +108,8 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+                "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
+                "TestSupport", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -116,7 +117,10 @@ let package = Package(
         layer(
             "Surface",
             "TestSupport",
-            ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"],
+            [
+                "CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter",
+                "X86Translator",
+            ],
             engine
         ),
         // Tests
@@ -128,8 +132,8 @@ let package = Package(
         tests("X86Decoder", ["CHostProbe", "HostCode", "SystemCalls", "TestSupport", "X86"]),
         tests("Engine", ["GuestMemory"]),
         tests("HostCode", ["TestSupport", "X86"]),
-        tests("X86Translator", ["Engine", "GuestMemory", "Telemetry", "X86", "X86Interpreter"]),
         tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
+        tests("X86Translator", ["Engine", "GuestMemory", "Telemetry", "TestSupport", "X86", "X86Interpreter"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
         tests("LegacyDevices", ["DeviceModel", "GuestMemory"]),

@@ -304,6 +304,9 @@ extension BlockTranslator {
         guard table == 1, i.operandByteCount == 8 || i.prefixes.contains(.rexW) else { return false }
         count(excluding: 0)
         var slow: [Int] = []
+        // PUSHFQ; POP RCX
+        e.bytes(0x599C, 2)
+        e.storeState(TranslatorLayout.temporary, rcx)
         e.loadState(rcx, TranslatorLayout.general(11))
         // TEST ECX, everything else
         e.bytes(0xC1F7, 2)
@@ -324,6 +327,9 @@ extension BlockTranslator {
         e.move(r9, HostRegisters.guestCount)
         e.jump(environment.stubs.dispatch[0])
         for field in slow { e.patch(field, to: e.offset) }
+        // It may fault.
+        e.loadState(rcx, TranslatorLayout.temporary)
+        adoptFlags()
         leave()
         return true
     }

@@ -31,6 +31,9 @@ struct BlockTranslator {
         var guestOffset: Int
         var byteCount: Int
         var isWrite: Bool
+        var uncounted: Int
+        /// Where R9 + RCX is the host address.
+        var proved = 0
     }
 
     /// What code may use.
@@ -41,6 +44,10 @@ struct BlockTranslator {
         var countsInstructions = false
         var yieldsOnPause = false
         var recordsInstructions = false
+        /// Instructions whose result is another each time are the interpreter's.
+        var isRepeatable = false
+        /// Instructions in a block.
+        var longestBlock = 64
         var stubs: Stubs
     }
 
@@ -52,7 +59,8 @@ struct BlockTranslator {
     /// Of the first byte; without the displacement if the code is position-independent.
     let rip: UInt64
     let isRelative: Bool
-    let code: UnsafePointer<UInt8>
+    /// The bytes of guest code, from the first.
+    var code: UnsafePointer<UInt8>
     let number: UInt32
     private let view: UInt32
     var i = DecodedInstruction()
@@ -61,11 +69,13 @@ struct BlockTranslator {
     var nextOffset = 0
     private var edges: [Edge] = []
     private var misses: [Miss] = []
-    private var uncounted = 0
+    /// Instructions, the running one among them, since the last that were counted.
+    var uncounted = 0
+    var detours: [Detour] = []
     private var instructionCount = 0
+    /// What ``instructionCount`` was before the instruction at ``guestOffset``.
+    private var countBefore = 0
     private(set) var fallbackCount = 0
-
-    static let longestBlock = 64
 
     /// The block at `rip`, whose bytes up to the page's end are at `code`.
     init(_ environment: Environment, _ store: TranslationStore, rip: UInt64, view: UInt32) {
@@ -78,6 +88,7 @@ struct BlockTranslator {
         self.rip = page.linearPage | rip & 0xFFF
         // SAFETY: guest memory is only ever bytes.
         code = UnsafePointer((page.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        available = 4096 - Int(rip & 0xFFF)
         e = Emitter(base: store.code.writableBase, offset: store.used)
         number = store.blocks.append(
             BlockRecord(
@@ -96,7 +107,8 @@ struct BlockTranslator {
     /// Translates to the block's end, and enters the block.
     mutating func translate() -> UInt32 {
         var isOpen = true
-        while isOpen, instructionCount < Self.longestBlock {
+        while isOpen, instructionCount < environment.longestBlock {
+            countBefore = instructionCount
             guestOffset = nextOffset
             // What is translated already is not translated again.
             if instructionCount > 0, store.block(view, nextRIP) != nil { break }
@@ -116,8 +128,8 @@ struct BlockTranslator {
         return number
     }
 
-    /// The bytes from the block's start to its page's end.
-    private var available: Int { 4096 - Int(rip & 0xFFF) }
+    /// The bytes from the block's start to the end of those that it may be made of: its page's.
+    var available: Int
 
     /// Takes the next instruction into ``i``, if the page holds all of it.
     private mutating func decodeNext() -> Bool {
@@ -146,13 +158,15 @@ struct BlockTranslator {
         uncounted += 1
     }
 
-    private mutating func finish() {
+    mutating func finish() {
         store.blocks[number].bodyEnd = UInt32(e.offset)
         for edge in edges { write(edge) }
+        finishDetours()
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume)
+            let site = addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
+            store.sites[site].operation = UInt16(miss.proved - miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -164,7 +178,14 @@ struct BlockTranslator {
 
     /// Records that the call just written leaves.
     @discardableResult
-    mutating func addSite(_ kind: Site.Kind, _ guestOffset: Int, amount: Int = 0, resume: Int = 0, offset: Int? = nil) -> UInt32 {
+    mutating func addSite(
+        _ kind: Site.Kind,
+        _ guestOffset: Int,
+        amount: Int = 0,
+        resume: Int = 0,
+        offset: Int? = nil,
+        uncounted: Int = 0
+    ) -> UInt32 {
         store.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
@@ -173,6 +194,7 @@ struct BlockTranslator {
                 guestOffset: UInt16(guestOffset),
                 operation: i.operation.rawValue,
                 amount: Int32(amount),
+                uncounted: Int8(truncatingIfNeeded: uncounted),
                 kind: kind
             )
         )
@@ -180,20 +202,25 @@ struct BlockTranslator {
 
     // MARK: Leaving
 
+    /// Instructions before the one at ``guestOffset`` that are still to be counted; negative where it was counted itself.
+    var uncountedBefore: Int { uncounted - (instructionCount - countBefore) }
+
     /// Lets the interpreter run the instruction, and goes on behind it.
     mutating func fallback() {
+        let correction = uncounted == 0 ? uncountedBefore : 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.fallback, guestOffset)
+        addSite(.fallback, guestOffset, uncounted: correction)
     }
 
     /// Lets the interpreter run the instruction, which goes somewhere else.
     mutating func leave() {
+        let correction = uncounted == 0 ? uncountedBefore : 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.leave, guestOffset)
+        addSite(.leave, guestOffset, uncounted: correction)
     }
 
     /// Adds the instructions since the last call to the vCPU's count.
@@ -374,10 +401,11 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write)
+            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write, uncounted: uncountedBefore)
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
+        misses[misses.count - 1].proved = e.offset
     }
 
     /// The memory operand: R9 + RCX is its host address.

@@ -1,3 +1,4 @@
+internal import HostCode
 internal import Glibc
 internal import HostCode
 

@@ -1,3 +1,4 @@
+internal import HostCode
 internal import CTranslator
 internal import Engine
 internal import HostCode

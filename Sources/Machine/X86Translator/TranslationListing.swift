@@ -24,13 +24,18 @@ public struct TranslationListing: Sendable {
     /// The places in shared code that blocks call and jump to.
     public let sharedCode: [(name: String, address: UInt64)]
 
+    private static func makePages() throws(TranslatorError) -> HostMapping {
+        do throws(SystemCallError) { return try HostMapping(anonymous: 8192) } catch { throw .system(error) }
+    }
+
     /// Translates the block that starts at `address`, whose bytes `code` starts with, as the kernel's or a program's by the address,
     /// for a guest that may use all of `model`.
     public init(_ code: [UInt8], at address: UInt64, model: CPUModel) throws(TranslatorError) {
         guard HostRequirements.areMet else { throw .hostLacks(HostRequirements.missing) }
         let store: TranslationStore
+        // A page of guest code, and as much again to read behind its end.
+        let page = try Self.makePages()
         do throws(HostCodeError) { store = try TranslationStore(byteCount: 1 << 20) } catch { throw .code(error) }
-        let page = try Self.page()
         let start = Int(address & 0xFFF)
         // No instruction: the block ends where the code does.
         page.base.initializeMemory(as: UInt8.self, repeating: 0x06, count: 4096)
@@ -71,11 +76,6 @@ public struct TranslationListing: Sendable {
         self.parts = parts
         exits = Int(record.bodyEnd) - first..<Int(record.end) - first
         sharedCode = stubs.parts.map { ($0.name, UInt64($0.offset)) }
-    }
-
-    /// Memory for a page of guest code, and as much again to read behind its end.
-    private static func page() throws(TranslatorError) -> HostMapping {
-        do throws(SystemCallError) { return try HostMapping(anonymous: 8192) } catch { throw .system(error) }
     }
 }
 

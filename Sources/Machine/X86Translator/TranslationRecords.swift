@@ -9,6 +9,8 @@ struct Site {
         case fallback
         /// The interpreter runs the instruction, and the next one is wherever it leads.
         case leave
+        /// The second page of a straddling instruction is not known to be the view in ``amount``.
+        case straddle
         /// A jump that is not linked yet.
         case link
         /// An event is pending before a jump.
@@ -29,9 +31,12 @@ struct Site {
     /// Of the instruction, from the block's first byte.
     var guestOffset: UInt16
     /// Raw value of the instruction's ``Operation``.
+    /// Raw value of the instruction's ``Operation``; of an access, how far behind ``resume`` its address is proved.
     var operation: UInt16
-    /// Bytes of the access; what an indirect branch added to RSP.
+    /// Bytes of the access; what an indirect branch added to RSP; of a straddling instruction, a view.
     var amount: Int32
+    /// Instructions before it that are still to be counted, where instructions are counted; negative where it was counted itself.
+    var uncounted: Int8 = 0
     var kind: Kind
 }
 

@@ -164,6 +164,9 @@ final class TranslationStore {
         views[Int(record.view)].blocks.append(block)
     }
 
+    /// Lets changes of the page of `view` throw `block` away too.
+    func enter(_ block: UInt32, alsoIn view: UInt32) { views[Int(view)].blocks.append(block) }
+
     /// Makes the jump `number` lead to `block`, or to the `entry` of it.
     func link(_ number: UInt32, to block: UInt32, entry: UInt32? = nil) {
         let link = links[number]
@@ -223,23 +226,28 @@ final class TranslationStore {
         guard let numbers = pageViews[page] else { return 0 }
         var count = 0
         for number in numbers {
-            for block in views[Int(number)].blocks {
-                var link = blocks[block].incoming
-                while link != 0 {
-                    patch(links[link].field, to: sites[links[link].site].offset - Self.callByteCount)
-                    let next = links[link].nextIncoming
-                    links[link].nextIncoming = 0
-                    links[link].block = 0
-                    link = next
-                }
-                blocks[block].incoming = 0
-                blocks[block].isDead = true
-                blockNumbers[key(number, blocks[block].rip)] = nil
+            for block in views[Int(number)].blocks where !blocks[block].isDead {
+                retire(block)
                 count += 1
             }
             views[Int(number)].blocks.removeAll()
         }
         return count
+    }
+
+    /// Takes a block out of use, and the links to it.
+    func retire(_ block: UInt32) {
+        var link = blocks[block].incoming
+        while link != 0 {
+            patch(links[link].field, to: sites[links[link].site].offset - Self.callByteCount)
+            let next = links[link].nextIncoming
+            links[link].nextIncoming = 0
+            links[link].block = 0
+            link = next
+        }
+        blocks[block].incoming = 0
+        blocks[block].isDead = true
+        blockNumbers[key(blocks[block].view, blocks[block].rip)] = nil
     }
 
     /// Adds a site, whose offset is not below that of the last.

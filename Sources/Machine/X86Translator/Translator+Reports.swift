@@ -9,7 +9,14 @@ extension Translator: ReportingCPU {
     public var reports: [CounterReport] {
         var guest = CounterReport(part: "guest")
         for counter in interpreter.counters { guest.add(counter.name, counter.value) }
-        return [guest, translation, control, interpretation] + [time, share].compactMap { $0 }
+        return [guest, translation, control, interpretation] + [time, share, checked].compactMap { $0 }
+    }
+
+    private var checked: CounterReport? {
+        guard let check else { return nil }
+        var report = CounterReport(part: "check")
+        for counter in check.counters { report.add(counter.name, counter.value) }
+        return report
     }
 
     private var translation: CounterReport {
@@ -31,6 +38,7 @@ extension Translator: ReportingCPU {
         report.add("tlb misses", c.misses)
         report.add("links made", c.links)
         report.add("indirect branches looked up", c.dispatches)
+        report.add("reads across pages", c.gathers)
         report.add("code cache resets of the translator", c.resets)
         report.add("pages of translated code changed", store.invalidations)
         report.add("blocks thrown away", store.invalidatedBlocks)

@@ -32,18 +32,23 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private var seenGeneration: UInt64 = 0
     /// The registers as far as code depends on them.
     private var signature = CodeSignature()
+    /// Compares what runs with the interpreter, for `--engine check`.
+    var check: TranslationCheck?
     private static let returnStackByteCount = 64 << 10
     private static let emptyReturnStack = returnStackByteCount - 64
 
     /// Makes a vCPU around `interpreter`; those of one machine share `cache`.
     ///
     /// `observation`: What is to be counted and sampled. `reportsShared`: Whether this vCPU's report tells of what all share.
+    /// `checks`: All that runs translated runs in the interpreter too, and a difference ends ``run()`` with an error; there can
+    /// be one such vCPU in a machine.
     public init(
         interpreter: Interpreter,
         cache: TranslationCache,
         cpuCount: Int,
         observation: TranslatorObservation = TranslatorObservation(),
-        reportsShared: Bool = true
+        reportsShared: Bool = true,
+        checks: Bool = false
     ) throws(TranslatorError) {
         self.interpreter = interpreter
         block = interpreter.block
@@ -64,7 +69,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         environment = BlockTranslator.Environment(
             model: interpreter.model,
             hostFeatures: HostRequirements.features,
-            countsInstructions: observation.isCounting,
+            countsInstructions: observation.isCounting || checks,
             yieldsOnPause: cpuCount > 1,
             recordsInstructions: observation.recordsInstructions,
             stubs: stubs
@@ -86,6 +91,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.pageMask] = ~0xFFF
         s[field: TranslatorLayout.hashMask] = TranslatorLayout.hashIndexMask
         s[dword: TranslatorLayout.hostMXCSR] = 0x1F80
+        for constant in TranslatorLayout.stringConstants + TranslatorLayout.x87Constants { s[field: constant.offset] = constant.value }
         s[field: TranslatorLayout.maskWithoutIF] = ~RFlags.interruptEnable
         s[field: TranslatorLayout.maskWithoutDF] = ~RFlags.df
         s[field: TranslatorLayout.maskWithoutAC] = ~RFlags.ac
@@ -107,6 +113,10 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
         }
         forgetLinear()
+        if checks {
+            environment.isRepeatable = true
+            check = try TranslationCheck(interpreter)
+        }
         try observe()
     }
 
@@ -155,16 +165,22 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             throw .unsupported(reason: "the host lets this thread have no timer", instruction: state.rip)
         }
         ledger.enter(.exits)
-        let exit = runUntilExit()
+        let exit = try runUntilExit()
         restoreDeferredEvents()
         sampler?.drain()
         ledger.enter(exit == .halted ? .idle : .devices)
         return exit
     }
 
-    private func runUntilExit() -> VMExit {
+    private func runUntilExit() throws(VirtualCPUError) -> VMExit {
         while true {
             restoreDeferredEvents()
+            if let check {
+                check.endRun()
+                if let difference = check.report {
+                    throw .unsupported(reason: difference, instruction: state.rip)
+                }
+            }
             if let exit = interpreter.takeExit() { return exit }
             if interpreter.canTranslate, state.cpl == 0 || state.cpl == 3 {
                 deferEvents()
@@ -199,6 +215,13 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         set { state[dword: TranslatorLayout.deferred] = newValue }
     }
 
+    /// Whether an event that was put aside may have become deliverable: an interrupt by IF, an NMI by any instruction.
+    private var mayDeliverDeferred: Bool {
+        let events = deferredEvents
+        return events & ~Interpreter.Pending.interrupt != 0
+            || events != 0 && state.systemFlags & RFlags.interruptEnable != 0
+    }
+
     private func restoreDeferredEvents() {
         guard deferredEvents != 0 else { return }
         clinux_atomic_or(pending, deferredEvents)
@@ -227,7 +250,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             s[field: TranslatorLayout.resume] = UInt64(executable) + UInt64(offset)
             selectReturnStack()
             ledger.enter(.translated)
+            check?.enter()
             enter.call(block)
+            check?.leave()
             ledger.enter(.exits)
             guard let next = handleExit() else { return }
             offset = next
@@ -256,7 +281,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.dispatches &+= 1
             s.rip = s[field: TranslatorLayout.exitAddress]
             if Int64(bitPattern: s.rip << 16) >> 16 != Int64(bitPattern: s.rip) { return refuseBranch() }
-            guard !attention, let found = block(at: s.rip) else { return leave() }
+            guard agrees(), !attention, let found = block(at: s.rip) else { return leave() }
             remember(s.rip, found)
             return start(found, at: s.rip)
         case .hostFault:
@@ -275,10 +300,17 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
             s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
             ledger.enter(.misses)
-            if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
+                s[field: TranslatorLayout.crossingResume] =
+                    UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.resume) + UInt64(site.operation)
+                statistics.gathers &+= 1
+                return environment.stubs.crossing
+            }
             if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }
             return interpret(site, resume: nil)
         case .fallback:
+            if site.kind == .straddle, let next = proveSecondPage(store.site(at: offset), behind: Int(offset)) { return next }
             statistics.steps.instruction &+= 1
             statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
@@ -286,13 +318,13 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             return site.kind == .indirectLink ? followIndirect(site.resume) : follow(site.resume)
         case .pending:
             s.rip = target(of: store.links[site.resume], in: site.block)
-            return leave()
+            return agrees() ? leave() : nil
         default: return leave()
         }
     }
 
     /// The linear address of the first byte of `block`, which was just left.
-    private func address(of block: UInt32) -> UInt64 {
+    func address(of block: UInt32) -> UInt64 {
         let record = store.blocks[block]
         return record.isRelative ? record.rip &+ state[field: TranslatorLayout.displacement] : record.rip
     }
@@ -306,6 +338,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let s = state
         let site = store.sites[s[dword: TranslatorLayout.branchSite]]
         s.rsp = s.rsp &- UInt64(bitPattern: Int64(site.amount))
+        if environment.countsInstructions { s.instructionCount &-= 1 }
         statistics.steps.access &+= 1
         return interpret(site, resume: nil)
     }
@@ -336,10 +369,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let start = address(of: site.block) &+ UInt64(site.guestOffset)
         s.rip = start
         storeFlags()
+        if environment.countsInstructions { s.instructionCount &+= UInt64(bitPattern: Int64(site.uncounted)) }
+        guard agrees(before: site.kind == .fallback || site.kind == .leave ? site.operation : nil) else { return nil }
         let table = interpreter.currentTable
         step()
-        guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
-        else { return nil }
+        guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
         if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
             signature == CodeSignature(state)
         {
@@ -351,12 +385,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         return offset
     }
 
-    private func loadFlags() {
+    func loadFlags() {
         let s = state
         s[field: TranslatorLayout.hostFlags] = s.rflags & RFlags.arithmetic | 0x202
     }
 
-    private func storeFlags() { state.setArithmeticFlags(state[field: TranslatorLayout.hostFlags]) }
+    func storeFlags() { state.setArithmeticFlags(state[field: TranslatorLayout.hostFlags]) }
 
     /// The jump at `number` is to be made, and linked if its target can be translated.
     private func follow(_ number: UInt32) -> Int? {
@@ -365,11 +399,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let target = target(of: link, in: source)
         state.rip = target
         statistics.links &+= 1
+        guard agrees() else { return nil }
         let generation = store.generation
         guard let view = view(target), let found = translated(target, view) else { return leave() }
         let record = store.blocks[found]
         // A reset has thrown the jump away.
-        if store.generation == generation, !store.blocks[source].isDead {
+        if store.generation == generation, !store.blocks[source].isDead, check?.isStepping != true {
             let displacement = target &- record.rip
             if !record.isRelative {
                 store.link(number, to: found)
@@ -389,10 +424,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s.rip = target
         if Int64(bitPattern: target << 16) >> 16 != Int64(bitPattern: target) { return refuseBranch() }
         statistics.links &+= 1
+        guard agrees() else { return nil }
         let source = store.sites[store.links[number].site].block
         let generation = store.generation
         guard let view = view(target), let found = translated(target, view) else { return leave() }
-        if store.generation == generation, !store.blocks[source].isDead {
+        if store.generation == generation, !store.blocks[source].isDead, check?.isStepping != true {
             let table = interpreter.currentTable
             store.link(
                 number,
@@ -423,7 +459,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     // MARK: Finding code
 
     /// The code for the instruction at `rip`, translated now if need be; nil where fetching it faults.
-    private func find(_ rip: UInt64) -> Int? { block(at: rip).map { start($0, at: rip) } }
+    func find(_ rip: UInt64) -> Int? { block(at: rip).map { start($0, at: rip) } }
 
     private func block(at rip: UInt64) -> UInt32? {
         if signature != CodeSignature(state) { adoptSignature() }
@@ -439,7 +475,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// The view of the page that holds `rip`, entered into the TLB.
-    private func view(_ rip: UInt64) -> UInt32? {
+    func view(_ rip: UInt64) -> UInt32? {
         let table = interpreter.currentTable
         let slot = Int(rip >> 12 & UInt64(TLB.entryCount - 1)) * 8
         let entry = block + TranslatorLayout.tlb(table, 0) + slot
@@ -464,6 +500,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         }
         ledger.enter(.translating)
         let record = store.views[Int(view)]
+        // SAFETY: guest memory is only ever bytes.
+        let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        if BlockTranslator.straddles(code, count: 4096 - Int(rip & 0xFFF)) {
+            statistics.blocks &+= 1
+            return translateStraddling(rip, view, code)
+        }
         var translator = BlockTranslator(environment, store, rip: rip, view: view)
         let number = translator.translate()
         let made = store.blocks[number]
@@ -478,7 +520,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Throws every translation away.
-    private func reset() {
+    func reset() {
         statistics.resets &+= 1
         sampler?.drain()
         store.removeAll()
@@ -497,7 +539,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Forgets what holds for linear addresses: the hash and the return stack.
-    private func forgetLinear() {
+    func forgetLinear() {
         seenEpoch = state[field: Layout.translationEpoch]
         let first = UInt64(UInt(bitPattern: returnStack.base)) + UInt64(Self.emptyReturnStack)
         for stack in 0..<2 {

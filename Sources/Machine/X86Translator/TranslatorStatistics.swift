@@ -13,6 +13,8 @@ struct TranslatorStatistics {
     var links: UInt64 = 0
     var dispatches: UInt64 = 0
     var resets: UInt64 = 0
+    /// Reads across pages that were gathered.
+    var gathers: UInt64 = 0
     var steps = Steps()
 
     /// Instructions that the interpreter ran, by reason.
@@ -43,4 +45,9 @@ struct TranslatorStatistics {
             return ("interpreted: \(name)", $0.element)
         }
     }
+}
+
+extension Translator {
+    /// What a check lets differ, a line each.
+    public static var checkMasks: [String] { TranslationCheck.masks }
 }

@@ -83,6 +83,8 @@ public enum SerialPort: Hashable, Sendable {
 public enum EngineKind: Hashable, Sendable {
     case interpret
     case translate
+    /// Translated, and everything compared with the interpreter; one processor.
+    case check
 }
 
 /// Where the guest's time comes from.

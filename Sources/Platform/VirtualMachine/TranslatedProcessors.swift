@@ -16,9 +16,13 @@ final class TranslatedProcessors: ProcessorFactory {
 
     private let shared = Mutex<Shared?>(nil)
     private let observation: TranslatorObservation
+    private let checks: Bool
 
-    /// `observation`: What is counted and sampled while the machine runs.
-    init(_ observation: TranslatorObservation) { self.observation = observation }
+    /// `observation`: What is counted and sampled while the machine runs. `checks`: All that runs is compared with the interpreter.
+    init(_ observation: TranslatorObservation, checks: Bool = false) {
+        self.observation = observation
+        self.checks = checks
+    }
 
     func makeProcessor(_ setup: ProcessorSetup) throws(MachineError) -> Processor {
         let caches = try caches(setup.memory)
@@ -43,7 +47,8 @@ final class TranslatedProcessors: ProcessorFactory {
                 cache: caches.translated,
                 cpuCount: setup.count,
                 observation: observation,
-                reportsShared: setup.index == 0
+                reportsShared: setup.index == 0,
+                checks: checks
             )
             return Processor(cpu: cpu, state: cpu.state, endsTurns: false) { cpu.stateChanged() }
         } catch {

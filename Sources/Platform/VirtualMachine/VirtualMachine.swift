@@ -35,9 +35,13 @@ public final class VirtualMachine {
                 throw .engine(reason: "only translated code can be profiled: use --engine translate")
             }
             factory = InterpretedProcessors()
-        case .translate:
+        case .translate, .check:
             guard configuration.clock == .host else {
                 throw .engine(reason: "time that is counted in instructions needs --engine interpret")
+            }
+            let checks = configuration.engine == .check
+            guard !checks || configuration.processorCount == 1 else {
+                throw .engine(reason: "--engine check compares one processor: use --cpus 1")
             }
             let perfMap = configuration.writesPerfMap ? "/tmp/perf-\(getpid()).map" : nil
             let observation = TranslatorObservation(
@@ -48,7 +52,7 @@ public final class VirtualMachine {
             if let perfMap, !observation.hasPerfMap {
                 throw .cannotOpen(path: perfMap, cause: SystemCallError("open", errno: errno))
             }
-            factory = TranslatedProcessors(observation)
+            factory = TranslatedProcessors(observation, checks: checks)
         }
         try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory)
     }
@@ -108,6 +112,12 @@ public final class VirtualMachine {
             runner = machine.makeRunner()
             control.forgetReset()
         }
+    }
+
+    /// What ``EngineKind/check`` compared, and what it let differ, a line each.
+    public var checkFigures: [String] {
+        let rows = runner.reports.flatMap(\.rows).filter { $0.name.hasPrefix("checked") || $0.name.hasPrefix("masked") }
+        return rows.map { "\($0.name): \($0.value)" } + Translator.checkMasks.map { "may differ: \($0)" }
     }
 
     /// The counters of `--stats`, of the last power cycle.

@@ -8,12 +8,14 @@ public enum EngineOption: String, ExpressibleByArgument, CaseIterable, Sendable 
     case auto
     case interpret
     case translate
+    /// The translator, compared with the interpreter.
+    case check
     case kvm
 
     /// Why this engine cannot be had, or nil where it can.
     var refusal: String? {
         switch self {
-        case .auto, .interpret, .translate: nil
+        case .auto, .interpret, .translate, .check: nil
         case .kvm: "this version has no engine '\(rawValue)': use --engine interpret"
         }
     }
@@ -28,6 +30,7 @@ public enum EngineOption: String, ExpressibleByArgument, CaseIterable, Sendable 
     ) -> EngineChoice {
         switch self {
         case .translate: return EngineChoice(kind: .translate)
+        case .check: return EngineChoice(kind: .check)
         case .interpret, .kvm: return EngineChoice(kind: .interpret)
         case .auto:
             if clock == .instructions {
