@@ -1,4 +1,3 @@
-internal import HostCode
 internal import CTranslator
 internal import Engine
 internal import HostCode
@@ -32,9 +31,13 @@ final class Sampler {
         sampler.pointee.stack_size = UInt64(returnStacks.byteCount)
         sampler.pointee.stack_empty = UInt64(returnStacks.empty)
         // SAFETY: the fields are aligned 64-bit integers of the vCPU's block, and the samples' mapping holds nothing else.
-        sampler.pointee.stack = UnsafePointer((block + TranslatorLayout.returnStack).assumingMemoryBound(to: UInt64.self))
+        sampler.pointee.stack = UnsafePointer(
+            (block + TranslatorLayout.returnStack).assumingMemoryBound(to: UInt64.self)
+        )
         sampler.pointee.rip = UnsafePointer((block + TranslatorLayout.rip).assumingMemoryBound(to: UInt64.self))
-        sampler.pointee.displacement = UnsafePointer((block + TranslatorLayout.displacement).assumingMemoryBound(to: UInt64.self))
+        sampler.pointee.displacement = UnsafePointer(
+            (block + TranslatorLayout.displacement).assumingMemoryBound(to: UInt64.self)
+        )
         sampler.pointee.category = UnsafePointer(ledger.current)
         sampler.pointee.samples = samples.base.assumingMemoryBound(to: csampler_sample.self)
         sampler.pointee.capacity = UInt32(Self.capacity)
