@@ -141,12 +141,7 @@ struct BlockTranslator {
     /// The next instruction, if the page holds all of it.
     func peek() -> DecodedInstruction? {
         var next = DecodedInstruction()
-        let status = InstructionDecoder.decode(
-            code + nextOffset,
-            count: available - nextOffset,
-            size: .bits64,
-            into: &next
-        )
+        let status = InstructionDecoder.decode(code + nextOffset, count: available - nextOffset, size: .bits64, into: &next)
         return status == .complete ? next : nil
     }
 
@@ -170,13 +165,7 @@ struct BlockTranslator {
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            let site = addSite(
-                .access,
-                miss.guestOffset,
-                amount: miss.byteCount,
-                resume: miss.resume,
-                uncounted: miss.uncounted
-            )
+            let site = addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
             store.sites[site].operation = UInt16(miss.proved - miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
@@ -262,9 +251,7 @@ struct BlockTranslator {
     /// The host's Jcc to a linear address.
     mutating func jump(if condition: UInt8, to target: UInt64) {
         count(excluding: 0)
-        edges.append(
-            Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table)
-        )
+        edges.append(Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
     /// The host's CALL of a linear address.
@@ -414,14 +401,7 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(
-                field: e.jump(e.offset),
-                resume: resume,
-                guestOffset: guestOffset,
-                byteCount: byteCount,
-                isWrite: write,
-                uncounted: uncountedBefore
-            )
+            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write, uncounted: uncountedBefore)
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
