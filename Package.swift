@@ -147,7 +147,10 @@ let package = Package(
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
         tests(
             "CommandLine",
-            ["Engine", "VirtualMachine", "X86", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            [
+                "Engine", "VirtualMachine", "X86", "X86Translator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
         ),
     ]
 )

@@ -29,6 +29,7 @@ import X86Translator
     @Test func `An engine that is named is taken, without a reason`() {
         #expect(EngineOption.translate.choice(clock: .host, obstacle: "x") == EngineChoice(kind: .translate))
         #expect(EngineOption.interpret.choice(clock: .host, obstacle: nil).description == "interpret")
+        #expect(EngineOption.check.choice(clock: .host, obstacle: nil).description == "check")
     }
 }
 

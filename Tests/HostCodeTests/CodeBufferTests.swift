@@ -43,7 +43,9 @@ import X86
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 1024)
         while fgets(&line, 1024, file) != nil {
-            let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+            let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(
+                separator: " "
+            )
             let bounds = words[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
             if bounds.count == 2, bounds[0]..<bounds[1] ~= UInt(bitPattern: address) { return String(words[1]) }
         }

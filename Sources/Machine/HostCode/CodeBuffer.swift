@@ -10,6 +10,8 @@ public final class CodeBuffer {
     public let byteCount: Int
     public private(set) var usedByteCount = 0
 
+    /// Makes an empty buffer.
+    ///
     /// `byteCount`: The capacity, a positive multiple of the page size. `isAnonymous`: Without a memory file, which `perf` takes for
     /// one with symbols of its own; also what is done where the host has no executable memory files.
     public init(byteCount: Int, isAnonymous: Bool = false) throws(HostCodeError) {

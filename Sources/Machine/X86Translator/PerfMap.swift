@@ -1,5 +1,5 @@
-internal import HostCode
 internal import Glibc
+internal import HostCode
 
 /// The file that gives `perf report` names for generated code: a line with start, size and name for each block.
 ///
@@ -33,11 +33,13 @@ final class PerfMap {
 extension Stubs {
     /// The parts of the shared code and where they start, in order.
     var parts: [(name: String, offset: Int)] {
-        let named = [
-            ("enter", enter), ("read miss", readMiss), ("write miss", writeMiss), ("interpret", fallback), ("link", link),
-            ("pending event", pending), ("host fault", hostFault), ("leave for an indirect branch", dispatchExit),
-            ("return", returnMiss),
-        ] + dispatch.enumerated().map { ("indirect branch, table \($0)", $1) }
+        let named =
+            [
+                ("enter", enter), ("read miss", readMiss), ("write miss", writeMiss), ("interpret", fallback),
+                ("link", link),
+                ("pending event", pending), ("host fault", hostFault), ("leave for an indirect branch", dispatchExit),
+                ("return", returnMiss),
+            ] + dispatch.enumerated().map { ("indirect branch, table \($0)", $1) }
         return named.sorted { $0.1 < $1.1 }.map { (name: $0.0, offset: $0.1) }
     }
 }
@@ -58,6 +60,10 @@ extension PerfMap {
         let mode = store.views[Int(record.view)].table == 0 ? "user" : "kernel"
         // The code of a page that several processes share knows the lower bits of its address only.
         let place = record.isRelative ? "shared " : ""
-        add(base + UInt(record.start), Int(record.end - record.start), "guest \(mode) \(place)0x\(String(record.rip, radix: 16))")
+        add(
+            base + UInt(record.start),
+            Int(record.end - record.start),
+            "guest \(mode) \(place)0x\(String(record.rip, radix: 16))"
+        )
     }
 }

@@ -1,6 +1,6 @@
-internal import HostCode
 internal import CTranslator
 internal import Engine
+internal import HostCode
 internal import SystemCalls
 
 /// The samples of one vCPU, between the signal that takes them and the profile that they are for.
@@ -30,19 +30,26 @@ final class Sampler {
         sampler.pointee.stacks = UInt64(returnStacks.base)
         sampler.pointee.stack_size = UInt64(returnStacks.byteCount)
         sampler.pointee.stack_empty = UInt64(returnStacks.empty)
-        // SAFETY: the fields are aligned 64-bit integers of the vCPU's block, and the samples' mapping holds nothing else.
-        sampler.pointee.stack = UnsafePointer((block + TranslatorLayout.returnStack).assumingMemoryBound(to: UInt64.self))
-        sampler.pointee.rip = UnsafePointer((block + TranslatorLayout.rip).assumingMemoryBound(to: UInt64.self))
-        sampler.pointee.displacement = UnsafePointer((block + TranslatorLayout.displacement).assumingMemoryBound(to: UInt64.self))
+        func field(_ offset: Int) -> UnsafePointer<UInt64> {
+            // SAFETY: the fields are aligned 64-bit integers of the vCPU's block.
+            UnsafePointer((block + offset).assumingMemoryBound(to: UInt64.self))
+        }
+        sampler.pointee.stack = field(TranslatorLayout.returnStack)
+        sampler.pointee.rip = field(TranslatorLayout.rip)
+        sampler.pointee.displacement = field(TranslatorLayout.displacement)
         sampler.pointee.category = UnsafePointer(ledger.current)
+        // SAFETY: the mapping holds nothing else.
         sampler.pointee.samples = samples.base.assumingMemoryBound(to: csampler_sample.self)
         sampler.pointee.capacity = UInt32(Self.capacity)
     }
 
     deinit {
-        csampler_forget(sampler)
+        stop()
         sampler.deallocate()
     }
+
+    /// No more samples are taken; to be called on the thread that took them.
+    func stop() { csampler_forget(sampler) }
 
     /// Makes this vCPU's the samples that are taken from now on.
     ///

@@ -40,7 +40,10 @@ public struct TranslationListing: Sendable {
         // No instruction: the block ends where the code does.
         page.base.initializeMemory(as: UInt8.self, repeating: 0x06, count: 4096)
         code.prefix(4096 - start).withUnsafeBytes { bytes in
-            (page.base + start).copyMemory(from: bytes.baseAddress ?? UnsafeRawPointer(page.base), byteCount: bytes.count)
+            (page.base + start).copyMemory(
+                from: bytes.baseAddress ?? UnsafeRawPointer(page.base),
+                byteCount: bytes.count
+            )
         }
         var emitter = Emitter(base: store.code.writableBase, offset: 0)
         let stubs = Stubs(&emitter, usesAVX: HostRequirements.features.contains(.avx))
@@ -66,13 +69,18 @@ public struct TranslationListing: Sendable {
             // The last attempt may have found no whole instruction.
             guard guestEnd > Int(instruction.guestOffset) else { continue }
             parts.append(
-                Part(guest: Int(instruction.guestOffset)..<guestEnd, host: Int(instruction.offset) - first..<hostEnd - first)
+                Part(
+                    guest: Int(instruction.guestOffset)..<guestEnd,
+                    host: Int(instruction.offset) - first..<hostEnd - first
+                )
             )
         }
         guestAddress = address
         guestBytes = Array(code.prefix(Int(record.byteCount)))
         hostAddress = UInt64(first)
-        hostBytes = Array(UnsafeRawBufferPointer(start: store.code.writableBase + first, count: Int(record.end) - first))
+        hostBytes = Array(
+            UnsafeRawBufferPointer(start: store.code.writableBase + first, count: Int(record.end) - first)
+        )
         self.parts = parts
         exits = Int(record.bodyEnd) - first..<Int(record.end) - first
         sharedCode = stubs.parts.map { ($0.name, UInt64($0.offset)) }

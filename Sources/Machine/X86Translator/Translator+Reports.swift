@@ -26,8 +26,10 @@ extension Translator: ReportingCPU {
         report.add("guest instructions translated", c.translatedInstructions)
         report.add("guest bytes translated", c.guestByteCount, .bytes)
         report.add("host bytes made", c.hostByteCount, .bytes)
-        if let spent = observation.ledger.nanoseconds.first(where: { $0.activity == .translating })?.value, reportsShared {
-            report.add("time a guest instruction translated", spent / max(1, c.translatedInstructions), .nanoseconds)
+        if let spent = observation.ledger.nanoseconds.first(where: { $0.activity == .translating })?.value,
+            reportsShared
+        {
+            report.add("nanoseconds to translate a guest instruction", spent / max(1, c.translatedInstructions))
         }
         return report
     }

@@ -136,7 +136,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         }
     }
 
-    deinit { context.deallocate() }
+    deinit {
+        // Its signals look at the memory that goes away next.
+        sampler?.stop()
+        context.deallocate()
+    }
 
     public var state: CPUState { CPUState(raw: block) }
 

@@ -13,7 +13,9 @@ public enum TranslatorHost {
         withUnsafeMutableBytes(of: &word) { bytes in
             if let base = bytes.baseAddress { code.call(base) }
         }
-        if !HostRequirements.areMet { return "the host's CPU lacks \(HostRequirements.missing.joined(separator: ", "))" }
+        if !HostRequirements.areMet {
+            return "the host's CPU lacks \(HostRequirements.missing.joined(separator: ", "))"
+        }
         if ctranslator_probe() != 0 { return "the host lets this thread set no GS base" }
         return nil
     }()

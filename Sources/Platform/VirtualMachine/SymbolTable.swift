@@ -38,7 +38,9 @@ public struct SymbolTable: Sendable {
         guard let entry, systemCallEntry >> 63 == 1 else { return }
         slide = systemCallEntry &- entry
         guard slide != 0 else { return }
-        symbols = symbols.filter { $0.address >= imageStart && $0.address < imageEnd }.map { ($0.address &+ slide, $0.name) }
+        symbols = symbols.filter { $0.address >= imageStart && $0.address < imageEnd }.map {
+            ($0.address &+ slide, $0.name)
+        }
         symbols.sort { $0.address < $1.address }
     }
 

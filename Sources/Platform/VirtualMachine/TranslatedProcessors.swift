@@ -18,6 +18,8 @@ final class TranslatedProcessors: ProcessorFactory {
     private let observation: TranslatorObservation
     private let checks: Bool
 
+    /// Makes vCPUs that share one cache.
+    ///
     /// `observation`: What is counted and sampled while the machine runs. `checks`: All that runs is compared with the interpreter.
     init(_ observation: TranslatorObservation, checks: Bool = false) {
         self.observation = observation

@@ -210,7 +210,13 @@ public struct BootCommand: ParsableCommand {
             let backend = try SerialBackend(serial, filter: isInteractive ? Self.escapes(control) : nil)
             if let path = backend.terminalPath { Console.say("viv: the serial port is \(path)") }
             let log: MachineTrace? = if let trace { try MachineTrace(trace) } else { nil }
-            machine = try VirtualMachine(configuration, serial: backend, control: control, trace: log, profile: profiling?.profile)
+            machine = try VirtualMachine(
+                configuration,
+                serial: backend,
+                control: control,
+                trace: log,
+                profile: profiling?.profile
+            )
         } catch {
             throw CommandFailure(error)
         }

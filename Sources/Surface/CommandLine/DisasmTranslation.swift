@@ -10,7 +10,9 @@ extension Disasm {
         guard let model = CPUModel.named(cpu) else { throw ValidationError("there is no CPU model '\(cpu)'") }
         var start = regions.first?.address ?? 0
         if let address {
-            guard let number = Self.number(address) else { throw ValidationError("--address \(address) is not a number") }
+            guard let number = Self.number(address) else {
+                throw ValidationError("--address \(address) is not a number")
+            }
             // Code without a base of its own lies where its block is said to start.
             let isPlaced = base != "0" || regions.contains { !$0.name.isEmpty }
             if !isPlaced, hex != nil, let region = regions.first {
@@ -47,7 +49,9 @@ struct TranslationText {
         lines.append("; guest block at 0x\(String(listing.guestAddress, radix: 16)): \(count)")
         lines.append("; host code: \(listing.hostBytes.count) bytes")
         for part in listing.parts {
-            lines += Self.decode(listing.guestBytes, part.guest, base: listing.guestAddress).map { "\($0.address)\t\($0.text)" }
+            lines += Self.decode(listing.guestBytes, part.guest, base: listing.guestAddress).map {
+                "\($0.address)\t\($0.text)"
+            }
             lines += host(part.host)
         }
         lines.append("exits:")
@@ -62,7 +66,8 @@ struct TranslationText {
         }
     }
 
-    private static func decode(_ bytes: [UInt8], _ range: Range<Int>, base: UInt64) -> [(address: String, text: String)] {
+    private static func decode(_ bytes: [UInt8], _ range: Range<Int>, base: UInt64) -> [(address: String, text: String)]
+    {
         var lines: [(address: String, text: String)] = []
         var offset = range.lowerBound
         while offset < range.upperBound {

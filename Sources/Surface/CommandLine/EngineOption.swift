@@ -51,7 +51,7 @@ struct EngineChoice: Equatable, CustomStringConvertible {
     var reason: String?
 
     var description: String {
-        let name = kind == .translate ? "translate" : "interpret"
+        let name = "\(kind)"
         return reason.map { "\(name) (auto: \($0))" } ?? name
     }
 }

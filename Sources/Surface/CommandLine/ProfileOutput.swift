@@ -32,7 +32,9 @@ struct ProfileOutput {
         table?.relocate(systemCallEntry: systemCallEntry)
         let report = profile.report(symbols: table)
         Console.write(report.foldedStacks, to: descriptor)
-        guard close(descriptor) == 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
+        guard close(descriptor) == 0 else {
+            throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))")
+        }
         Console.write(report.table(), to: STDERR_FILENO)
     }
 }
