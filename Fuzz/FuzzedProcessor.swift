@@ -17,6 +17,7 @@ final class FuzzedProcessor: VirtualCPU, @unchecked Sendable {
     private var roundEnd: UInt64 = 0
     private var isFirst = true
     private var turns = 0
+    private(set) var rounds: UInt64 = 0
     private var lastCount: UInt64 = 0
 
     init(_ inner: Interpreter, memory: GuestMemory, control: MachineControl, limit: UInt64, random: RandomSource) {
@@ -48,6 +49,11 @@ final class FuzzedProcessor: VirtualCPU, @unchecked Sendable {
         default: break
         }
         let exit = try inner.run()
+        if exit == .halted, !random.oneIn(4) {
+            // The handler of an NMI goes on behind HLT.
+            inner.signal(.nonMaskableInterrupt)
+            return .interrupted
+        }
         if exit == .shutdown || exit == .halted {
             newRound()
             return .interrupted
@@ -56,11 +62,15 @@ final class FuzzedProcessor: VirtualCPU, @unchecked Sendable {
     }
 
     private func newRound() {
+        rounds += 1
         state.fill(&random, everything: isFirst || random.oneIn(8))
         isFirst = false
-        state.scramble(inner.state, &random)
+        let mode = state.scramble(inner.state, &random)
+        let hasHandlers = !random.oneIn(4)
+        if hasHandlers { ExceptionHandlers(state: state).install(for: mode, inner.state) }
         inner.stateChanged()
-        roundEnd = inner.state.instructionCount &+ UInt64(1 + random.below(random.oneIn(4) ? 20_000 : 500))
+        let length = hasHandlers ? 40_000 : random.oneIn(4) ? 20_000 : 500
+        roundEnd = inner.state.instructionCount &+ UInt64(1 + random.below(length))
     }
 
     func completeRead(with value: UInt64) { inner.completeRead(with: value) }
@@ -82,6 +92,12 @@ final class FuzzedProcessors: ProcessorFactory {
         self.seed = seed
         self.limit = limit
     }
+
+    var exceptionCount: UInt64 {
+        made.withLock { $0.all.flatMap(\.counters).reduce(0) { $1.name == "exceptions" ? $0 &+ $1.value : $0 } }
+    }
+
+    var roundCount: UInt64 { made.withLock { $0.all.reduce(0) { $0 &+ $1.rounds } } }
 
     var instructionCount: UInt64 { made.withLock { $0.all.reduce(0) { $0 &+ $1.inner.state.instructionCount } } }
 

@@ -6,7 +6,9 @@ struct GuestState {
     let memory: GuestMemory
 
     func put(_ bytes: [UInt8], at address: UInt64) { try? memory.copyIn(bytes, at: GuestAddress(address)) }
-    private func put(_ value: UInt64, at address: UInt64) { try? memory.store(value, at: GuestAddress(address)) }
+    func put(_ value: UInt64, at address: UInt64) { try? memory.store(value, at: GuestAddress(address)) }
+
+    func put32(_ value: UInt32, at address: UInt64) { try? memory.store(value, at: GuestAddress(address)) }
 
     // MARK: Memory
 
@@ -29,24 +31,30 @@ struct GuestState {
             | (base >> 24 & 0xFF) << 56
     }
 
-    /// Sixteen descriptors that make sense and 240 that may not.
-    private func fillDescriptors(_ random: inout RandomSource) {
+    /// The first sixteen descriptors: flat segments of all kinds, and a few of the system's.
+    private func usualDescriptor(_ index: Int) -> UInt64 {
         let attributes: [UInt64] = [
             0, 0xA09B, 0xC093, 0xC09B, 0xC093, 0x009B, 0x0093, 0xA0FB, 0xC0F3, 0xC0FB, 0x00FB, 0x00F3, 0x0089, 0,
             0x0081, 0x0082,
         ]
+        let isSystem = index >= 12
+        return descriptor(
+            base: isSystem ? Layout.taskState + UInt64(index - 12) * 0x100 : 0,
+            limit: isSystem ? 0x3FF : 0xFFFFF,
+            attributes: attributes[index]
+        )
+    }
+
+    func fillUsualDescriptors() {
+        for index in 0..<16 { put(usualDescriptor(index), at: Layout.globalTable + UInt64(index) * 8) }
+    }
+
+    /// Sixteen descriptors that make sense and 240 that may not.
+    private func fillDescriptors(_ random: inout RandomSource) {
         for index in 0..<256 {
             let place = Layout.globalTable + UInt64(index) * 8
             if index < 16, !random.oneIn(20) {
-                let isSystem = index >= 12
-                put(
-                    descriptor(
-                        base: isSystem ? Layout.taskState + UInt64(index - 12) * 0x100 : 0,
-                        limit: isSystem ? 0x3FF : 0xFFFFF,
-                        attributes: attributes[index]
-                    ),
-                    at: place
-                )
+                put(usualDescriptor(index), at: place)
             } else if random.oneIn(2) {
                 put(gate(&random), at: place)
             } else {
@@ -153,7 +161,8 @@ struct GuestState {
         case real, virtual8086, protected16, protected32, pagedProtected, pae, compatibility, long, longUser
     }
 
-    func scramble(_ s: CPUState, _ random: inout RandomSource) {
+    /// Registers of a mode taken at random, which is returned.
+    func scramble(_ s: CPUState, _ random: inout RandomSource) -> Mode {
         let mode = random.pick(Mode.allCases)
         for index in 0..<16 { s[index] = random.number() }
         s[4] = Layout.stack + UInt64(random.below(0x2000)) & ~(random.oneIn(4) ? 0 : 7)
@@ -213,6 +222,7 @@ struct GuestState {
         setSegments(s, mode, isUser: user, &random)
         s.interruptShadow = random.oneIn(16) ? UInt8(random.below(3)) : 0
         s.activity = .active
+        return mode
     }
 
     private func setSegments(_ s: CPUState, _ mode: Mode, isUser: Bool, _ random: inout RandomSource) {

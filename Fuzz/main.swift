@@ -41,6 +41,8 @@ struct FuzzRun {
     let disk: String
     let backend: SerialBackend
     var instructions: UInt64 = 0
+    var exceptions: UInt64 = 0
+    var rounds: UInt64 = 0
     var accesses: UInt64 = 0
     var accepted: UInt64 = 0
 
@@ -72,6 +74,8 @@ struct FuzzRun {
             let machine = try VirtualMachine(shape, serial: backend, control: control, factory: factory)
             _ = try machine.run()
             instructions &+= factory.instructionCount
+            exceptions &+= factory.exceptionCount
+            rounds &+= factory.roundCount
         case "devices":
             let factory = RandomDrivers(control: control, seed: seed, limit: 4000)
             let machine = try VirtualMachine(
@@ -98,8 +102,11 @@ while now() - start < seconds, seed - first < limit {
     seed += 1
 }
 alarm(0)
-let elapsed = (now() - start) * 10
-say(
-    "done \(words[1]): seeds \(seed - first) instructions \(run.instructions) accesses \(run.accesses) accepted \(run.accepted)"
-        + " seconds \(elapsed.rounded() / 10)"
-)
+let elapsed = ((now() - start) * 10).rounded() / 10
+let figures =
+    switch words[1] {
+    case "code": "instructions \(run.instructions) exceptions \(run.exceptions) rounds \(run.rounds)"
+    case "devices": "accesses \(run.accesses)"
+    default: "accepted \(run.accepted)"
+    }
+say("done \(words[1]): seeds \(seed - first) \(figures) seconds \(elapsed)")

@@ -143,6 +143,13 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         set { state[dword: TranslatorLayout.deferred] = newValue }
     }
 
+    /// Whether an event that was put aside may have become deliverable: an interrupt by IF, an NMI by any instruction.
+    private var mayDeliverDeferred: Bool {
+        let events = deferredEvents
+        return events & ~Interpreter.Pending.interrupt != 0
+            || events != 0 && state.systemFlags & RFlags.interruptEnable != 0
+    }
+
     private func restoreDeferredEvents() {
         guard deferredEvents != 0 else { return }
         clinux_atomic_or(pending, deferredEvents)
@@ -284,8 +291,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         storeFlags()
         let table = interpreter.currentTable
         interpreter.stepOne()
-        guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
-        else { return nil }
+        guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
         if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
             signature == CodeSignature(state)
         {

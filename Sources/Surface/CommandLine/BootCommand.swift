@@ -110,13 +110,18 @@ public struct BootCommand: ParsableCommand {
     )
     var serial = SerialPort.standardIO
 
-    @Flag(help: "Connect a virtio console (hvc0) to --serial in the serial port's place.")
+    @Flag(help: "Connect a virtio console (hvc0) to --serial in the serial port's place; the kernel needs its driver.")
     var virtioConsole = false
 
     @Option(help: "What executes the guest's code; auto takes the fastest there is.")
     var engine = EngineOption.auto
 
-    @Option(help: "The guest's time: the host's, or one nanosecond an executed instruction, the same in every run.")
+    @Option(
+        help: ArgumentHelp(
+            "The guest's time: the host's, or one nanosecond an executed instruction, the same in every run. Random"
+                + " numbers and the date remain the host's: equal runs need a CPU without RDRAND (x86-64-v2)."
+        )
+    )
     var clock = ClockOption.host
 
     @Flag(help: "End when the guest resets or triple-faults, instead of starting again.")

@@ -1,5 +1,5 @@
 import ArgumentParser
-internal import Glibc
+import Boot
 import X86Decoder
 
 /// `viv disasm`.
@@ -84,17 +84,9 @@ struct Disasm: ParsableCommand {
         return bytes
     }
 
-    private static func contents(of path: String) throws -> [UInt8] {
-        let file = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
-        defer { if file != STDIN_FILENO { close(file) } }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
-            guard count >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
-            if count == 0 { return bytes }
-            bytes += buffer[..<count]
+    private static func contents(of path: String) throws(CommandFailure) -> [UInt8] {
+        do throws(BootError) { return try HostFile.read(path == "-" ? "/dev/stdin" : path).bytes } catch {
+            throw CommandFailure(error)
         }
     }
 }

@@ -30,4 +30,9 @@ static inline uint32_t clinux_atomic_load(const uint32_t *word) { return __atomi
    side's descriptor, closed on exec, and the other side's path; or -errno. */
 int clinux_openpt(char *path, size_t path_size);
 
+/* Calls `code(argument)`, generated code in which SIMD exceptions may be unmasked: -1 if it returned, or MXCSR as the
+   exception that ended it left it. MXCSR is 0x1F80 and the x87 state empty after an exception. The first call installs a handler for SIGFPE;
+   signals of other code go on to the handler that was there before. */
+int64_t clinux_call_raising(void (*code)(void *), void *argument);
+
 #endif
