@@ -319,7 +319,11 @@ extension BlockTranslator {
 extension Emitter {
     /// PEXT of a register with the mask at gs:[mask].
     mutating func extract(_ destination: UInt8, from source: UInt8, mask: Int) {
-        bytes(0x65 | 0xC4 << 8 | UInt64((~destination >> 3 & 1) << 7 | 0x62) << 16 | UInt64(0x82 | (~source & 15) << 3) << 24 | 0xF5 << 32, 5)
+        bytes(
+            0x65 | 0xC4 << 8 | UInt64((~destination >> 3 & 1) << 7 | 0x62) << 16 | UInt64(0x82 | (~source & 15) << 3)
+                << 24 | 0xF5 << 32,
+            5
+        )
         bytes(UInt64(0x04 | (destination & 7) << 3) | 0x25 << 8, 2)
         dword(mask)
     }

@@ -133,7 +133,12 @@ struct BlockTranslator {
     /// The next instruction, if the page holds all of it.
     func peek() -> DecodedInstruction? {
         var next = DecodedInstruction()
-        let status = InstructionDecoder.decode(code + nextOffset, count: available - nextOffset, size: .bits64, into: &next)
+        let status = InstructionDecoder.decode(
+            code + nextOffset,
+            count: available - nextOffset,
+            size: .bits64,
+            into: &next
+        )
         return status == .complete ? next : nil
     }
 
@@ -164,7 +169,13 @@ struct BlockTranslator {
 
     /// Records that the call just written leaves.
     @discardableResult
-    mutating func addSite(_ kind: Site.Kind, _ guestOffset: Int, amount: Int = 0, resume: Int = 0, offset: Int? = nil) -> UInt32 {
+    mutating func addSite(
+        _ kind: Site.Kind,
+        _ guestOffset: Int,
+        amount: Int = 0,
+        resume: Int = 0,
+        offset: Int? = nil
+    ) -> UInt32 {
         store.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
@@ -224,7 +235,9 @@ struct BlockTranslator {
     /// The host's Jcc to a linear address.
     mutating func jump(if condition: UInt8, to target: UInt64) {
         count(excluding: 0)
-        edges.append(Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table))
+        edges.append(
+            Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table)
+        )
     }
 
     /// The host's CALL of a linear address.
@@ -374,7 +387,13 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write)
+            Miss(
+                field: e.jump(e.offset),
+                resume: resume,
+                guestOffset: guestOffset,
+                byteCount: byteCount,
+                isWrite: write
+            )
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
