@@ -244,6 +244,18 @@ again:
   fs rep movsb
   movzbl FRAME + 0x3100, %eax
   EXPECT_EQ %rax, $0x77, "the page is that of the linear address"
+  movabs $0x0123456789ABCDEF, %rdx
+  mov %rdx, FRAME + 0x1FFC
+  lea 0x1DF4(%rbx), %rsi               # 0x1FF4 by FS
+  lea 0x3FF5(%rbx), %rdi
+  mov $0x20, %ecx
+  fs rep movsb
+  EXPECT_EQ FRAME+0x3FFD, %rdx, "across the edges of both pages"
+  lea 0x1DF4(%rbx), %rsi
+  lea 0x3FF4(%rbx), %rdi
+  mov $8, %ecx
+  fs rep movsl
+  EXPECT_EQ FRAME+0x3FFC, %rdx, "across both edges at once"
   xor %eax, %eax
   mov $0xC0000100, %ecx
   xor %edx, %edx
@@ -303,7 +315,10 @@ again:
   lea 0x3FF1(%rbx), %rdi
   mov $0x801, %ecx
   mov $0x4242424242424242, %rax
+  SET_FLAGS
   rep stosl
+  EXPECT_FLAGS STATUS, "three pages keep the flags"
+  EXPECT_EQ %rcx, $0, "RCX after three pages"
   EXPECT_EQ FRAME+0x4FF8, %rax, "three pages"
   EXPECT_EQ FRAME+0x5FE8, %rax, "three pages to the end"
   sub %rbx, %rdi
@@ -345,7 +360,9 @@ again:
   lea 0x3000(%rbx), %rsi
   lea 0x6F01(%rbx), %rdi
   mov $0x1800, %ecx
+  SET_FLAGS
   rep movsb
+  EXPECT_FLAGS STATUS, "across pages, the flags stay"
   EXPECT_EQ FRAME+0x7001, FRAME+0x3100, "across pages"
   sub %rbx, %rsi
   EXPECT_EQ %rsi, $0x4800, "RSI"

@@ -8,7 +8,9 @@ public enum HostProcessor {
     /// The features of the integer instructions that the host has, among those that code is copied with.
     public static let integerFeatures: [CPUFeature] = {
         var features: [CPUFeature] = [.longMode]
-        guard let highest = cpuid(0, 0)?.eax, let basic = cpuid(1, 0), let extended = cpuid(0x8000_0001, 0) else { return features }
+        guard let highest = cpuid(0, 0)?.eax, let basic = cpuid(1, 0), let extended = cpuid(0x8000_0001, 0) else {
+            return features
+        }
         func take(_ word: UInt32, _ bits: [(UInt32, CPUFeature)]) {
             for (bit, feature) in bits where word >> bit & 1 != 0 { features.append(feature) }
         }

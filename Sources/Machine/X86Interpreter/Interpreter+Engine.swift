@@ -82,7 +82,8 @@ extension Interpreter {
 extension Interpreter {
     /// Whether ``takeExit()`` or ``takeNeededRead()`` has something to say.
     package var needsAttention: Bool {
-        core.state[dword: CPUState.pendingEventsOffset] != 0 || services.hasPosted || services.neededRead != nil || services.yields
+        core.state[dword: CPUState.pendingEventsOffset] != 0 || services.hasPosted || services.neededRead != nil
+            || services.yields
             || core.state.activity != .active
     }
 }

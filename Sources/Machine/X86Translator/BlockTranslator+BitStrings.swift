@@ -9,7 +9,9 @@ extension BlockTranslator {
     /// - Returns: Whether it is such an instruction and could be done.
     mutating func bitString() -> Bool {
         let byteCount = Int(i.operandByteCount)
-        guard i.operands.0.isMemory, i.operands.1.kind == .general, i.addressByteCount == 8, byteCount >= 4 else { return false }
+        guard i.operands.0.isMemory, i.operands.1.kind == .general, i.addressByteCount == 8, byteCount >= 4 else {
+            return false
+        }
         let isWide = byteCount == 8
         let number = UInt8(i.operands.1.number)
         let index = HostRegisters.host(number)

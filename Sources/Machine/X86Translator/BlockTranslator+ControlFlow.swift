@@ -82,7 +82,9 @@ extension BlockTranslator {
     }
 
     /// MOV register, [R9 + displacement].
-    private mutating func loadJoined(_ register: UInt8, _ displacement: Int) { moveJoined(0x8B, register, displacement) }
+    private mutating func loadJoined(_ register: UInt8, _ displacement: Int) {
+        moveJoined(0x8B, register, displacement)
+    }
 
     private mutating func moveJoined(_ opcode: UInt64, _ register: UInt8, _ displacement: Int) {
         e.bytes(
@@ -94,7 +96,10 @@ extension BlockTranslator {
 
     /// MOV register, [R9 + RCX].
     mutating func loadChecked(_ register: UInt8) {
-        e.bytes(UInt64(0x49 | (register >> 3) << 2) | 0x8B << 8 | UInt64(0x04 | (register & 7) << 3) << 16 | 0x09 << 24, 4)
+        e.bytes(
+            UInt64(0x49 | (register >> 3) << 2) | 0x8B << 8 | UInt64(0x04 | (register & 7) << 3) << 16 | 0x09 << 24,
+            4
+        )
     }
 
     /// POP of registers, with a RET behind them: they share the check of their bytes.
@@ -113,7 +118,9 @@ extension BlockTranslator {
         var run = [UInt8(i.operands.0.number)]
         var released: Int?
         while run.count < Self.longestRun, let next = peek() {
-            if next.operation == .pop, next.operandByteCount == 8, next.operands.0.kind == .general, next.operands.0.number != 4 {
+            if next.operation == .pop, next.operandByteCount == 8, next.operands.0.kind == .general,
+                next.operands.0.number != 4
+            {
                 take(next)
                 run.append(UInt8(next.operands.0.number))
             } else if next.operation == .retNear, next.operandByteCount == 8 {
@@ -309,7 +316,8 @@ extension BlockTranslator {
     /// JCXZ and LOOP.
     mutating func countedJump() -> Bool {
         let isWide = i.addressByteCount == 8
-        guard i.operandByteCount == 8 || i.operation == .jcxz || i.operation == .loop, isWide || i.operation == .jcxz else {
+        guard i.operandByteCount == 8 || i.operation == .jcxz || i.operation == .loop, isWide || i.operation == .jcxz
+        else {
             leave()
             return false
         }

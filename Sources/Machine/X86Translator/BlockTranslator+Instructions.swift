@@ -33,7 +33,8 @@ extension BlockTranslator {
             if !bitString() && !(isPlain(row) && plain(row)) { fallback() }
         case .cmpxchg16b, .cmpxchg8b: compareAndExchangeWide()
         case .pcmpestri, .pcmpistri, .vpcmpestri, .vpcmpistri: indexOfString(row)
-        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase,
+        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase,
+            .rdgsbase,
             .wrfsbase, .wrgsbase:
             if !system() { fallback() }
         case .syscall, .sysret:
@@ -41,7 +42,10 @@ extension BlockTranslator {
             return false
         default:
             if i.operation.isSystem || row.sensitivity != .innocuous {
-                if i.operation.neverReturns { leave(); return false }
+                if i.operation.neverReturns {
+                    leave()
+                    return false
+                }
                 fallback()
             } else if !isPlain(row) || !plain(row) {
                 fallback()
@@ -57,12 +61,14 @@ extension BlockTranslator {
         guard environment.hostFeatures.contains(row.feature), !row.endsBlock else { return false }
         let operation = i.operation
         if operation.rawValue >= Operation.firstVector {
-            guard operation.rawValue >= Operation.firstPackedVector || operation == .ldmxcsr || operation == .stmxcsr
-                || operation == .vzeroupper || operation == .vzeroall
+            guard
+                operation.rawValue >= Operation.firstPackedVector || operation == .ldmxcsr || operation == .stmxcsr
+                    || operation == .vzeroupper || operation == .vzeroall
             else { return false }
             let isVEX = row.map == .vex0F || row.map == .vex0F38 || row.map == .vex0F3A
             guard isVEX ? environment.signature.usesAVX : environment.signature.usesSSE else { return false }
-            return !operation.isGather && operation != .maskmovdqu && operation != .vmaskmovdqu && operation != .maskmovq
+            return !operation.isGather && operation != .maskmovdqu && operation != .vmaskmovdqu
+                && operation != .maskmovq
         }
         switch operation {
         case .cld, .std, .pusha, .popa, .pushf, .popf, .enter, .loope, .loopne, .xlat, .bound,
@@ -101,7 +107,14 @@ extension BlockTranslator {
     mutating func plain(_ row: OpcodeRow) -> Bool {
         var encoding = InstructionEncoding(code + guestOffset, length: Int(i.length), hasModRM: row.hasModRM)
         var generals: [4 of GeneralOperand] = .init(
-            repeating: GeneralOperand(place: .reg, number: 0, isHighByte: false, isByte: false, reads: false, writes: false)
+            repeating: GeneralOperand(
+                place: .reg,
+                number: 0,
+                isHighByte: false,
+                isByte: false,
+                reads: false,
+                writes: false
+            )
         )
         var generalCount = 0
         var hasMemory = false
@@ -118,7 +131,8 @@ extension BlockTranslator {
             }
             let place: Place
             switch mode {
-            case .none, .vectorReg, .vectorVVVV, .vectorImmediate, .immediateByte, .immediateSigned, .immediateWord, .immediateZ,
+            case .none, .vectorReg, .vectorVVVV, .vectorImmediate, .immediateByte, .immediateSigned, .immediateWord,
+                .immediateZ,
                 .immediateV:
                 continue
             case .regGeneral, .regByte: place = .reg
@@ -146,7 +160,9 @@ extension BlockTranslator {
             }
             let isHigh = operand.kind == .highByte
             guard isHigh || operand.kind == .general else { return false }
-            let isByte = mode == .regByte || mode == .opcodeByte || mode == .rmByte || (mode == .rmGeneral && i.memoryByteCount == 1)
+            let isByte =
+                mode == .regByte || mode == .opcodeByte || mode == .rmByte
+                || (mode == .rmGeneral && i.memoryByteCount == 1)
             let isPartial = isByte || i.operandByteCount < 4 || i.operation.keepsDestination
             generals[generalCount] = GeneralOperand(
                 place: place,
@@ -172,7 +188,9 @@ extension BlockTranslator {
             freeCount -= 1
         }
         var hosts: [4 of UInt8] = [0, 0, 0, 0]
-        var loads: [2 of (host: UInt8, guest: UInt8, reads: Bool, writes: Bool)] = .init(repeating: (0, 0, false, false))
+        var loads: [2 of (host: UInt8, guest: UInt8, reads: Bool, writes: Bool)] = .init(
+            repeating: (0, 0, false, false)
+        )
         var loadCount = 0
         for index in 0..<generalCount {
             let general = generals[index]
@@ -216,7 +234,8 @@ extension BlockTranslator {
             case .countRegister: break
             }
         }
-        if row.exceptions.contains(.divideError) || row.exceptions.contains(.simd) || row.exceptions.contains(.alignedMemory)
+        if row.exceptions.contains(.divideError) || row.exceptions.contains(.simd)
+            || row.exceptions.contains(.alignedMemory)
             || i.operation == .ldmxcsr
         {
             noteHostFault()
@@ -348,7 +367,8 @@ extension Operation {
     /// The next instruction is somewhere else, or in another mode.
     var neverReturns: Bool {
         switch self {
-        case .callFar, .jmpFar, .retFar, .iret, .int3, .int, .int1, .syscall, .sysret, .sysenter, .sysexit, .ud2, .ud1, .ud0,
+        case .callFar, .jmpFar, .retFar, .iret, .int3, .int, .int1, .syscall, .sysret, .sysenter, .sysexit, .ud2, .ud1,
+            .ud0,
             .hlt, .mwait:
             true
         default: false

@@ -8,7 +8,8 @@ extension BlockTranslator {
     /// Whether the `count` bytes at `code`, which end a page, are only the beginning of an instruction.
     static func straddles(_ code: UnsafePointer<UInt8>, count: Int) -> Bool {
         var instruction = DecodedInstruction()
-        return count < 15 && InstructionDecoder.decode(code, count: count, size: .bits64, into: &instruction) == .truncated
+        return count < 15
+            && InstructionDecoder.decode(code, count: count, size: .bits64, into: &instruction) == .truncated
     }
 
     /// Translates the instruction whose 15 bytes are at ``code``; `second` is the view of the second page, 0 if it cannot be
@@ -60,13 +61,19 @@ extension Translator {
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 15) { bytes in
             for index in 0..<15 {
                 let isSecond = index >= count && second != 0
-                bytes[index] = index < count ? code[index] : isSecond ? page.load(fromByteOffset: index - count, as: UInt8.self) : 0
+                bytes[index] =
+                    index < count
+                    ? code[index] : isSecond ? page.load(fromByteOffset: index - count, as: UInt8.self) : 0
             }
             var translator = BlockTranslator(environment, store, rip: rip, view: number)
             translator.code = UnsafePointer(bytes.baseAddress.unsafelyUnwrapped)
             let made = translator.translateStraddling(second: second)
             let byteCount = Int(store.blocks[made].byteCount)
-            interpreter.markCode(hostPage: store.views[Int(number)].hostPage, offset: Int(rip & 0xFFF), byteCount: count)
+            interpreter.markCode(
+                hostPage: store.views[Int(number)].hostPage,
+                offset: Int(rip & 0xFFF),
+                byteCount: count
+            )
             if second != 0 { interpreter.markCode(hostPage: page, offset: 0, byteCount: max(byteCount - count, 1)) }
             return made
         }

@@ -13,6 +13,8 @@ extension TranslatorLayout {
     /// What a string instruction keeps while it needs the host's RSI.
     static let stringSource = 0xC20
     static let stringIndex = 0xC28
+    /// The elements of the pages at hand.
+    static let stringCount = 0xCD0
 
     /// The constants, where they belong.
     static let stringConstants: [(offset: Int, value: UInt64)] = [
@@ -22,8 +24,8 @@ extension TranslatorLayout {
 
 /// String instructions of 64-bit addresses, forwards.
 ///
-/// A repeated one runs as the host's own where it stays inside one page on each side; it is over then, so that nothing has to be
-/// exact half-way. The rest - backwards, several pages, CMPS and SCAS repeated - is the interpreter's, which moves a page at once.
+/// A repeated STOS or MOVS runs as the host's own where it stays inside one page on each side, else page by page, with RCX, RSI and
+/// RDI as the guest sees them between. The rest - backwards, elements across pages, CMPS and SCAS repeated - is the interpreter's.
 extension BlockTranslator {
     private var r9: UInt8 { HostRegisters.address }
     private var rcx: UInt8 { HostRegisters.scratch }
@@ -106,8 +108,8 @@ extension BlockTranslator {
 
     // MARK: Repeated
 
-    /// Leaves for the interpreter unless DF is clear and all elements at rDI, and at rSI, lie inside one page.
-    private mutating func proveOnePage(_ scale: UInt8, _ usesSource: Bool) {
+    /// Goes on only where DF is clear and all elements at rDI, and at rSI, lie inside one page; else page by page, from `start`.
+    private mutating func proveOnePage(_ scale: UInt8, _ usesSource: Bool, start: Int) {
         let guestCount = HostRegisters.guestCount
         if usesSource, i.segment == 4 || i.segment == 5 {
             sourceAddress()
@@ -135,47 +137,120 @@ extension BlockTranslator {
             addOverflow(&self)
         }
         detourUnlessZero()
+        detours[detours.count - 1].start = start
     }
 
     private mutating func repeatedStore(_ byteCount: Int) {
-        let scale = UInt8(byteCount.trailingZeroBitCount)
-        let guestCount = HostRegisters.guestCount
         beginDetours()
+        let start = e.offset
         let skip = skipIfCountIsZero()
-        proveOnePage(scale, false)
-        destination(byteCount, write: true)
-        e.joinAddress()
-        e.move(rcx, guestCount)
-        e.exchange(r9, Self.rdi)
-        e.repeatedString(0xAA, byteCount)
-        e.lea(Self.rdi, base: r9, index: guestCount, scale: scale, 0)
-        e.move(guestCount, rcx)
+        proveOnePage(UInt8(byteCount.trailingZeroBitCount), false, start: start)
+        store(byteCount) { $0.e.move($0.rcx, HostRegisters.guestCount) }
         e.patch(skip, to: e.offset)
         endDetours()
     }
 
     private mutating func repeatedMove(_ byteCount: Int) {
-        let scale = UInt8(byteCount.trailingZeroBitCount)
-        let guestCount = HostRegisters.guestCount
         beginDetours()
+        let start = e.offset
         let skip = skipIfCountIsZero()
-        proveOnePage(scale, true)
+        proveOnePage(UInt8(byteCount.trailingZeroBitCount), true, start: start)
+        move(byteCount) { $0.e.move($0.rcx, HostRegisters.guestCount) }
+        e.patch(skip, to: e.offset)
+        endDetours()
+    }
+
+    /// The host's REP STOS of as many elements, all in one page, as `count` puts into RCX.
+    private mutating func store(_ byteCount: Int, _ count: (inout Self) -> Void) {
+        destination(byteCount, write: true)
+        e.joinAddress()
+        count(&self)
+        e.exchange(r9, Self.rdi)
+        e.repeatedString(0xAA, byteCount)
+        count(&self)
+        e.lea(Self.rdi, base: r9, index: rcx, scale: UInt8(byteCount.trailingZeroBitCount), 0)
+        reduceCount()
+    }
+
+    /// The host's REP MOVS of as many elements, all in one page on each side, as `count` puts into RCX.
+    private mutating func move(_ byteCount: Int, _ count: (inout Self) -> Void) {
+        let scale = UInt8(byteCount.trailingZeroBitCount)
         source(byteCount)
         e.joinAddress()
         e.storeState(TranslatorLayout.stringSource, r9)
         destination(byteCount, write: true)
         e.joinAddress()
-        e.move(rcx, guestCount)
+        count(&self)
         e.exchange(r9, Self.rdi)
         e.storeState(TranslatorLayout.stringIndex, Self.rsi)
         e.loadState(Self.rsi, TranslatorLayout.stringSource)
         e.repeatedString(0xA4, byteCount)
+        count(&self)
         e.loadState(Self.rsi, TranslatorLayout.stringIndex)
-        e.lea(Self.rsi, base: Self.rsi, index: guestCount, scale: scale, 0)
-        e.lea(Self.rdi, base: r9, index: guestCount, scale: scale, 0)
-        e.move(guestCount, rcx)
-        e.patch(skip, to: e.offset)
-        endDetours()
+        e.lea(Self.rsi, base: Self.rsi, index: rcx, scale: scale, 0)
+        e.lea(Self.rdi, base: r9, index: rcx, scale: scale, 0)
+        reduceCount()
+    }
+
+    /// Takes RCX from the guest's count.
+    private mutating func reduceCount() {
+        // NOT RCX, which leaves the flags alone.
+        e.bytes(0xD1F748, 3)
+        e.lea(HostRegisters.guestCount, base: HostRegisters.guestCount, index: rcx, 1)
+    }
+
+    /// Handles the elements up to the nearest page edge, and goes back to `start`; nothing, and goes on behind this, where an
+    /// element lies across the edge, DF is set or an event is pending.
+    mutating func handlePages(backTo start: Int) {
+        let byteCount = Int(i.operandByteCount)
+        let isMove = i.operation == .movs
+        if isMove { sourceAddress() }
+        // PUSHFQ: up to POPFQ nothing leaves.
+        e.byte(0x9C)
+        if isMove {
+            // AND R9D, 0xFFF; SUB R9D, 0x1000; NEG R9D: the bytes up to the source's page edge.
+            e.bytes(0x0FFF_E181_41, 7)
+            e.bytes(0x1000_E981_41, 7)
+            e.bytes(0xD9F741, 3)
+        }
+        // MOV ECX, EDI; AND ECX, 0xFFF; SUB ECX, 0x1000; NEG ECX: and to the destination's.
+        e.bytes(0xF989, 2)
+        e.bytes(0x0FFF_E181, 6)
+        e.bytes(0x1000_E981, 6)
+        e.bytes(0xD9F7, 2)
+        if isMove {
+            // CMP ECX, R9D; CMOVA ECX, R9D
+            e.bytes(0xC93944, 3)
+            e.bytes(0xC947_0F41, 4)
+        }
+        // SHR ECX, scale; CMP R10, RCX; CMOVB RCX, R10
+        e.bytes(0xE9C1 | UInt64(byteCount.trailingZeroBitCount) << 16, 3)
+        e.bytes(0xCA3949, 3)
+        e.bytes(0xCA42_0F49, 4)
+        // MOV R9D, 0; TEST byte gs:[RFLAGS + 1], DF; CMOVNZ ECX, R9D
+        e.move(r9, constant: 0)
+        e.bytes(0x25_04F6_65, 4)
+        e.dword(TranslatorLayout.systemFlags + 1)
+        e.byte(UInt8(RFlags.df >> 8))
+        e.bytes(0xC945_0F41, 4)
+        // CMP dword gs:[pending], 0; CMOVNZ ECX, R9D; POPFQ
+        e.bytes(0x25_3C83_65, 4)
+        e.dword(TranslatorLayout.pending)
+        e.byte(0)
+        e.bytes(0xC945_0F41, 4)
+        e.byte(0x9D)
+        e.storeState(TranslatorLayout.stringCount, rcx)
+        e.jumpIfZeroCount(over: 2)
+        // JMP over the next.
+        e.bytes(0x05EB, 2)
+        let nothing = e.jump(e.offset)
+        if isMove {
+            move(byteCount) { $0.e.loadState($0.rcx, TranslatorLayout.stringCount) }
+        } else {
+            store(byteCount) { $0.e.loadState($0.rcx, TranslatorLayout.stringCount) }
+        }
+        e.jump(start)
+        e.patch(nothing, to: e.offset)
     }
 
     /// A repeated instruction with a count of 0 does nothing.
@@ -194,7 +269,11 @@ struct Detour {
     var field: Int
     var back = 0
     var guestOffset: Int
-    var operation: Operation
+    var instruction: DecodedInstruction
+    /// The TLB table at the instruction.
+    var table: Int
+    /// Where the code of a repeated string instruction starts, which is first run page by page.
+    var start: Int?
 }
 
 extension BlockTranslator {
@@ -207,7 +286,7 @@ extension BlockTranslator {
     /// Goes on where RCX is 0; else lets the interpreter run the instruction.
     mutating func detourUnlessZero() {
         e.jumpIfZeroCount(over: 5)
-        detours.append(Detour(field: e.jump(e.offset), guestOffset: guestOffset, operation: i.operation))
+        detours.append(Detour(field: e.jump(e.offset), guestOffset: guestOffset, instruction: i, table: table))
     }
 
     /// The instruction's end, to which its detours lead.
@@ -222,9 +301,10 @@ extension BlockTranslator {
     mutating func finishDetours() {
         for detour in detours {
             e.patch(detour.field, to: e.offset)
+            (i, guestOffset, table) = (detour.instruction, detour.guestOffset, detour.table)
+            if let start = detour.start { handlePages(backTo: start) }
             e.call(environment.stubs.fallback)
-            let site = addSite(.fallback, detour.guestOffset)
-            store.sites[site].operation = detour.operation.rawValue
+            addSite(.fallback, guestOffset)
             if environment.countsInstructions {
                 // The interpreter has counted it too.
                 e.loadState(HostRegisters.scratch, TranslatorLayout.instructionCount)
@@ -239,7 +319,11 @@ extension BlockTranslator {
 extension Emitter {
     /// PEXT of a register with the mask at gs:[mask].
     mutating func extract(_ destination: UInt8, from source: UInt8, mask: Int) {
-        bytes(0x65 | 0xC4 << 8 | UInt64((~destination >> 3 & 1) << 7 | 0x62) << 16 | UInt64(0x82 | (~source & 15) << 3) << 24 | 0xF5 << 32, 5)
+        bytes(
+            0x65 | 0xC4 << 8 | UInt64((~destination >> 3 & 1) << 7 | 0x62) << 16 | UInt64(0x82 | (~source & 15) << 3)
+                << 24 | 0xF5 << 32,
+            5
+        )
         bytes(UInt64(0x04 | (destination & 7) << 3) | 0x25 << 8, 2)
         dword(mask)
     }

@@ -215,7 +215,9 @@ extension BlockTranslator {
     }
 
     private mutating func moveFromSegment() -> Bool {
-        guard i.operands.0.kind == .general, i.operandByteCount >= 4, i.operands.1.kind == .segment else { return false }
+        guard i.operands.0.kind == .general, i.operandByteCount >= 4, i.operands.1.kind == .segment else {
+            return false
+        }
         // MOVZX ECX, word gs:[...]
         e.bytes(0x25_0CB7_0F65, 5)
         e.dword(TranslatorLayout.segment(i.operands.1.number) + 14)
@@ -279,7 +281,9 @@ extension BlockTranslator {
     /// SYSCALL from user code.
     private mutating func systemCall() -> Bool {
         let signature = environment.signature
-        guard table == 0, signature.systemCallMask & RFlags.ac != 0, signature.systemCallTarget >> 47 == 0x1FFFF else { return false }
+        guard table == 0, signature.systemCallMask & RFlags.ac != 0, signature.systemCallTarget >> 47 == 0x1FFFF else {
+            return false
+        }
         count(excluding: 0)
         loadFlags()
         e.storeState(TranslatorLayout.general(11), rcx)

@@ -141,7 +141,12 @@ struct BlockTranslator {
     /// The next instruction, if the page holds all of it.
     func peek() -> DecodedInstruction? {
         var next = DecodedInstruction()
-        let status = InstructionDecoder.decode(code + nextOffset, count: available - nextOffset, size: .bits64, into: &next)
+        let status = InstructionDecoder.decode(
+            code + nextOffset,
+            count: available - nextOffset,
+            size: .bits64,
+            into: &next
+        )
         return status == .complete ? next : nil
     }
 
@@ -251,7 +256,9 @@ struct BlockTranslator {
     /// The host's Jcc to a linear address.
     mutating func jump(if condition: UInt8, to target: UInt64) {
         count(excluding: 0)
-        edges.append(Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table))
+        edges.append(
+            Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table)
+        )
     }
 
     /// The host's CALL of a linear address.

@@ -81,7 +81,11 @@ struct Emitter {
     /// MOV register, gs:[RCX · 8 + displacement].
     @inline(__always)
     mutating func loadTable(_ register: UInt8, _ displacement: Int) {
-        bytes(0x65 | UInt64(0x48 | (register >> 3) << 2) << 8 | 0x8B << 16 | UInt64(0x04 | (register & 7) << 3) << 24 | 0xCD << 32, 5)
+        bytes(
+            0x65 | UInt64(0x48 | (register >> 3) << 2) << 8 | 0x8B << 16 | UInt64(0x04 | (register & 7) << 3) << 24
+                | 0xCD << 32,
+            5
+        )
         dword(displacement)
     }
 
@@ -89,7 +93,12 @@ struct Emitter {
 
     @inline(__always)
     mutating func move(_ destination: UInt8, _ source: UInt8) {
-        bytes(UInt64(0x48 | (source >> 3) << 2 | destination >> 3) | 0x89 << 8 | UInt64(0xC0 | (source & 7) << 3 | destination & 7) << 16, 3)
+        bytes(
+            UInt64(0x48 | (source >> 3) << 2 | destination >> 3) | 0x89 << 8 | UInt64(
+                0xC0 | (source & 7) << 3 | destination & 7
+            ) << 16,
+            3
+        )
     }
 
     /// A constant in the shortest form that leaves the flags alone.
@@ -108,8 +117,17 @@ struct Emitter {
     }
 
     /// LEA with registers of the host; `base` or `index` ``none`` for none.
-    mutating func lea(_ destination: UInt8, base: UInt8, index: UInt8 = none, scale: UInt8 = 0, _ displacement: Int, wide: Bool = true) {
-        let rex = (wide ? 0x48 : 0x40) | (destination >> 3) << 2 | (index == Self.none ? 0 : (index >> 3) << 1) | (base == Self.none ? 0 : base >> 3)
+    mutating func lea(
+        _ destination: UInt8,
+        base: UInt8,
+        index: UInt8 = none,
+        scale: UInt8 = 0,
+        _ displacement: Int,
+        wide: Bool = true
+    ) {
+        let rex =
+            (wide ? 0x48 : 0x40) | (destination >> 3) << 2 | (index == Self.none ? 0 : (index >> 3) << 1)
+            | (base == Self.none ? 0 : base >> 3)
         if rex != 0x40 { byte(rex) }
         byte(0x8D)
         operand(destination, base: base, index: index, scale: scale, displacement)
@@ -147,7 +165,11 @@ struct Emitter {
 
     /// RCX = PEXT(`source`, gs:[mask]); `source` is RCX or R9.
     mutating func extract(_ source: UInt8, mask: Int) {
-        bytes(0x65 | 0xC4 << 8 | 0xE2 << 16 | UInt64(source == HostRegisters.scratch ? 0xF2 : 0xB2) << 24 | 0xF5 << 32 | 0x0C << 40 | 0x25 << 48, 7)
+        bytes(
+            0x65 | 0xC4 << 8 | 0xE2 << 16 | UInt64(source == HostRegisters.scratch ? 0xF2 : 0xB2) << 24 | 0xF5 << 32
+                | 0x0C << 40 | 0x25 << 48,
+            7
+        )
         dword(mask)
     }
 

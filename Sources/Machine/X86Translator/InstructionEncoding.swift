@@ -111,7 +111,12 @@ extension Emitter {
     /// Writes the instruction with the registers now in `e`, with `rm` in place of its ModRM.rm.
     ///
     /// `forcesREX`: SPL BPL SIL DIL are meant by numbers 4 to 7.
-    mutating func instruction(_ e: InstructionEncoding, _ rm: HostOperand, forcesREX: Bool, immediate: UnsafePointer<UInt8>) {
+    mutating func instruction(
+        _ e: InstructionEncoding,
+        _ rm: HostOperand,
+        forcesREX: Bool,
+        immediate: UnsafePointer<UInt8>
+    ) {
         var b: UInt8 = 0
         switch rm {
         case .register(let number): b = e.hasModRM ? number >> 3 : e.opcodeRegister >> 3

@@ -65,7 +65,9 @@ struct Stubs {
         e.loadState(HostRegisters.rax, TranslatorLayout.hostFlags)
         push(&e, HostRegisters.rax)
         e.byte(0x9D)
-        for number in HostRegisters.resident { e.loadState(HostRegisters.host(number), TranslatorLayout.general(number)) }
+        for number in HostRegisters.resident {
+            e.loadState(HostRegisters.host(number), TranslatorLayout.general(number))
+        }
         // JMP gs:[resume]
         e.bytes(0x2524_FF65, 4)
         e.dword(TranslatorLayout.resume)
@@ -76,7 +78,9 @@ struct Stubs {
         e.bytes(0x599C, 2)
         e.storeState(TranslatorLayout.hostFlags, HostRegisters.scratch)
         e.storeState(TranslatorLayout.exitAddress, HostRegisters.address)
-        for number in HostRegisters.resident { e.storeState(TranslatorLayout.general(number), HostRegisters.host(number)) }
+        for number in HostRegisters.resident {
+            e.storeState(TranslatorLayout.general(number), HostRegisters.host(number))
+        }
         vectors(&e, load: false, usesAVX)
         // STMXCSR gs:[...]
         e.bytes(0x25_1CAE_0F65, 5)

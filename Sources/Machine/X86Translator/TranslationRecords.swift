@@ -30,7 +30,6 @@ struct Site {
     var block: UInt32
     /// Of the instruction, from the block's first byte.
     var guestOffset: UInt16
-    /// Raw value of the instruction's ``Operation``.
     /// Raw value of the instruction's ``Operation``; of an access, how far behind ``resume`` its address is proved.
     var operation: UInt16
     /// Bytes of the access; what an indirect branch added to RSP; of a straddling instruction, a view.

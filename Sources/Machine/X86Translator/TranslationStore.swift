@@ -135,7 +135,9 @@ final class TranslationStore {
     func entry(_ block: UInt32, displacement: UInt64) -> UInt32? {
         let key = Thunk(block: block, displacement: displacement)
         if let known = thunks[key] { return known }
-        guard used + 256 < code.byteCount, sites.count < sites.capacity, links.count < links.capacity else { return nil }
+        guard used + 256 < code.byteCount, sites.count < sites.capacity, links.count < links.capacity else {
+            return nil
+        }
         var e = Emitter(base: code.writableBase, offset: used)
         let start = UInt32(used)
         e.move(HostRegisters.scratch, constant: displacement)
@@ -145,7 +147,15 @@ final class TranslationStore {
         e.call(linkStub)
         links[number].field = UInt32(field)
         links[number].site = append(
-            Site(offset: UInt32(e.offset), resume: number, block: block, guestOffset: 0, operation: 0, amount: 0, kind: .link)
+            Site(
+                offset: UInt32(e.offset),
+                resume: number,
+                block: block,
+                guestOffset: 0,
+                operation: 0,
+                amount: 0,
+                kind: .link
+            )
         )
         used = (e.offset + 15) & ~15
         link(number, to: block)

@@ -91,7 +91,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.pageMask] = ~0xFFF
         s[field: TranslatorLayout.hashMask] = TranslatorLayout.hashIndexMask
         s[dword: TranslatorLayout.hostMXCSR] = 0x1F80
-        for constant in TranslatorLayout.stringConstants + TranslatorLayout.x87Constants { s[field: constant.offset] = constant.value }
+        for constant in TranslatorLayout.stringConstants + TranslatorLayout.x87Constants {
+            s[field: constant.offset] = constant.value
+        }
         s[field: TranslatorLayout.maskWithoutIF] = ~RFlags.interruptEnable
         s[field: TranslatorLayout.maskWithoutDF] = ~RFlags.df
         s[field: TranslatorLayout.maskWithoutAC] = ~RFlags.ac
@@ -286,7 +288,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             return start(found, at: s.rip)
         case .hostFault:
             let executable = UInt64(UInt(bitPattern: store.code.executableBase))
-            let number = store.site(at: UInt32(truncatingIfNeeded: s[field: TranslatorLayout.faultPC] &- executable) &+ 1)
+            let number = store.site(
+                at: UInt32(truncatingIfNeeded: s[field: TranslatorLayout.faultPC] &- executable) &+ 1
+            )
             statistics.steps.hostFault &+= 1
             return interpret(store.sites[number], resume: nil)
         default: break
@@ -310,7 +314,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }
             return interpret(site, resume: nil)
         case .fallback:
-            if site.kind == .straddle, let next = proveSecondPage(store.site(at: offset), behind: Int(offset)) { return next }
+            if site.kind == .straddle, let next = proveSecondPage(store.site(at: offset), behind: Int(offset)) {
+                return next
+            }
             statistics.steps.instruction &+= 1
             statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
@@ -374,7 +380,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let table = interpreter.currentTable
         step()
         guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
-        if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
+        if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15,
+            interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
             signature == CodeSignature(state)
         {
             loadFlags()
@@ -409,7 +416,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             if !record.isRelative {
                 store.link(number, to: found)
             } else if !store.blocks[source].isRelative {
-                if let entry = store.entry(found, displacement: displacement) { store.link(number, to: found, entry: entry) }
+                if let entry = store.entry(found, displacement: displacement) {
+                    store.link(number, to: found, entry: entry)
+                }
             } else if !link.isAbsolute, displacement == state[field: TranslatorLayout.displacement] {
                 store.link(number, to: found)
             }
