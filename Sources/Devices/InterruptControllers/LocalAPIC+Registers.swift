@@ -38,7 +38,10 @@ extension LocalAPIC {
     public func readRegister(_ msr: UInt32) -> UInt64? {
         switch msr {
         case ModelSpecific.base: return state.withLock { $0.base }
-        case ModelSpecific.timestampDeadline: return state.withLock { $0.timestampDeadline }
+        case ModelSpecific.timestampDeadline:
+            // The timers' thread may be late; a deadline that has passed reads as 0.
+            timerExpired()
+            return state.withLock { $0.timestampDeadline }
         case 0x800...0x8FF:
             guard state.withLock({ $0.isX2APIC }), let register = LocalAPICRegister(index: msr - 0x800),
                 register.isReadableInX2APIC

@@ -30,7 +30,7 @@ extension LocalAPIC {
             case .oneShot: state.hasFired = true
             case .periodic: break
             case .timestampDeadline:
-                guard timestamp >= state.timestampDeadline else { return }
+                guard state.timestampDeadline != 0, timestamp >= state.timestampDeadline else { return }
                 state.timestampDeadline = 0
             case .reserved: return
             }

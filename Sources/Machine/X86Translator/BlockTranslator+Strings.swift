@@ -299,10 +299,14 @@ extension BlockTranslator {
 
     /// Writes the detours, behind the block.
     mutating func finishDetours() {
+        // Every instruction with a detour has counted what came before it.
+        uncounted = 0
+        countBefore = instructionCount
         for detour in detours {
             e.patch(detour.field, to: e.offset)
             (i, guestOffset, table) = (detour.instruction, detour.guestOffset, detour.table)
-            if let start = detour.start { handlePages(backTo: start) }
+            // A check compares whole instructions.
+            if let start = detour.start, !environment.isRepeatable { handlePages(backTo: start) }
             e.call(environment.stubs.fallback)
             addSite(.fallback, guestOffset)
             if environment.countsInstructions {

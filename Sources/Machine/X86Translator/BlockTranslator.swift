@@ -72,9 +72,9 @@ struct BlockTranslator {
     /// Instructions, the running one among them, since the last that were counted.
     var uncounted = 0
     var detours: [Detour] = []
-    private var instructionCount = 0
+    var instructionCount = 0
     /// What ``instructionCount`` was before the instruction at ``guestOffset``.
-    private var countBefore = 0
+    var countBefore = 0
     private(set) var fallbackCount = 0
 
     /// The block at `rip`, whose bytes up to the page's end are at `code`.

@@ -17,6 +17,7 @@ final class TranslationCheck {
         "accessed and dirty bits of page-table entries that a walk has set in the same stretch",
         "the interrupt shadow behind STI, where no event waits",
         "arithmetic flags before a POPF that the interpreter runs",
+        "REP MOVS and REP STOS over several pages, which the interpreter runs",
         "stretches that came out the same when they were run again, because a device wrote to memory",
     ]
 
