@@ -51,7 +51,7 @@ let package = Package(
         layer("Machine", "GuestMemory", ["SystemCalls"]),
         layer("Machine", "X86", [], engine),
         layer("Machine", "X86Decoder", ["X86"], engine),
-        layer("Machine", "Engine", ["GuestMemory"]),
+        layer("Machine", "Engine", ["GuestMemory", "Telemetry"]),
         layer("Machine", "HostCode", ["SystemCalls", "X86"], engine),
         layer(
             "Machine",
@@ -63,8 +63,8 @@ let package = Package(
             "Machine",
             "X86Translator",
             [
-                "CLinux", "CTranslator", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder",
-                "X86Interpreter",
+                "CLinux", "CTranslator", "Engine", "GuestMemory", "HostCode", "SystemCalls", "Telemetry", "X86",
+                "X86Decoder", "X86Interpreter",
             ],
             engine
         ),
@@ -96,7 +96,7 @@ let package = Package(
             "CommandLine",
             [
                 "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -108,7 +108,8 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+                "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
+                "TestSupport", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -116,7 +117,10 @@ let package = Package(
         layer(
             "Surface",
             "TestSupport",
-            ["CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter"],
+            [
+                "CNativeRun", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder", "X86Interpreter",
+                "X86Translator",
+            ],
             engine
         ),
         // Tests
@@ -129,6 +133,7 @@ let package = Package(
         tests("Engine", ["GuestMemory"]),
         tests("HostCode", ["TestSupport", "X86"]),
         tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
+        tests("X86Translator", ["Engine", "GuestMemory", "Telemetry", "TestSupport", "X86", "X86Interpreter"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
         tests("LegacyDevices", ["DeviceModel", "GuestMemory"]),
@@ -142,7 +147,7 @@ let package = Package(
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
         tests(
             "CommandLine",
-            ["Engine", "VirtualMachine", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            ["Engine", "VirtualMachine", "X86", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser")]
         ),
     ]
 )

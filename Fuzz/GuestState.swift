@@ -4,9 +4,13 @@ import X86
 /// Fills guest memory and a vCPU with a random state that a guest could have brought about.
 struct GuestState {
     let memory: GuestMemory
+    /// What ``scramble(_:_:)`` chooses from.
+    var modes = Mode.allCases
 
     func put(_ bytes: [UInt8], at address: UInt64) { try? memory.copyIn(bytes, at: GuestAddress(address)) }
-    private func put(_ value: UInt64, at address: UInt64) { try? memory.store(value, at: GuestAddress(address)) }
+    func put(_ value: UInt64, at address: UInt64) { try? memory.store(value, at: GuestAddress(address)) }
+
+    func put32(_ value: UInt32, at address: UInt64) { try? memory.store(value, at: GuestAddress(address)) }
 
     // MARK: Memory
 
@@ -29,24 +33,30 @@ struct GuestState {
             | (base >> 24 & 0xFF) << 56
     }
 
-    /// Sixteen descriptors that make sense and 240 that may not.
-    private func fillDescriptors(_ random: inout RandomSource) {
+    /// The first sixteen descriptors: flat segments of all kinds, and a few of the system's.
+    private func usualDescriptor(_ index: Int) -> UInt64 {
         let attributes: [UInt64] = [
             0, 0xA09B, 0xC093, 0xC09B, 0xC093, 0x009B, 0x0093, 0xA0FB, 0xC0F3, 0xC0FB, 0x00FB, 0x00F3, 0x0089, 0,
             0x0081, 0x0082,
         ]
+        let isSystem = index >= 12
+        return descriptor(
+            base: isSystem ? Layout.taskState + UInt64(index - 12) * 0x100 : 0,
+            limit: isSystem ? 0x3FF : 0xFFFFF,
+            attributes: attributes[index]
+        )
+    }
+
+    func fillUsualDescriptors() {
+        for index in 0..<16 { put(usualDescriptor(index), at: Layout.globalTable + UInt64(index) * 8) }
+    }
+
+    /// Sixteen descriptors that make sense and 240 that may not.
+    private func fillDescriptors(_ random: inout RandomSource) {
         for index in 0..<256 {
             let place = Layout.globalTable + UInt64(index) * 8
             if index < 16, !random.oneIn(20) {
-                let isSystem = index >= 12
-                put(
-                    descriptor(
-                        base: isSystem ? Layout.taskState + UInt64(index - 12) * 0x100 : 0,
-                        limit: isSystem ? 0x3FF : 0xFFFFF,
-                        attributes: attributes[index]
-                    ),
-                    at: place
-                )
+                put(usualDescriptor(index), at: place)
             } else if random.oneIn(2) {
                 put(gate(&random), at: place)
             } else {
@@ -147,14 +157,30 @@ struct GuestState {
         }
     }
 
+    /// A page-table entry becomes another.
+    func changePage(_ random: inout RandomSource) {
+        let table = Layout.pageTables + UInt64(random.pick([0x3000, 0x3000, 0x5000]))
+        let index = UInt64(random.below(512))
+        let rights: UInt64 = random.oneIn(4) ? random.next() & 0x8000_0000_0000_0067 : 0x67
+        let target = random.oneIn(3) ? UInt64(random.below(Layout.ramByteCount >> 12)) : index
+        put(target << 12 | rights, at: table + index * 8)
+    }
+
+    /// Some bytes of the code become others.
+    func changeCode(_ random: inout RandomSource) {
+        let offset = UInt64(random.below(Layout.codeByteCount - 32))
+        put(InstructionSource.code(&random, byteCount: 1 + random.below(24)), at: Layout.code + offset)
+    }
+
     // MARK: Registers
 
     enum Mode: CaseIterable {
         case real, virtual8086, protected16, protected32, pagedProtected, pae, compatibility, long, longUser
     }
 
-    func scramble(_ s: CPUState, _ random: inout RandomSource) {
-        let mode = random.pick(Mode.allCases)
+    /// Registers of a mode taken at random, which is returned.
+    func scramble(_ s: CPUState, _ random: inout RandomSource) -> Mode {
+        let mode = random.pick(modes)
         for index in 0..<16 { s[index] = random.number() }
         s[4] = Layout.stack + UInt64(random.below(0x2000)) & ~(random.oneIn(4) ? 0 : 7)
         if random.oneIn(2) { s.rcx = UInt64(random.below(0x40)) }
@@ -213,6 +239,7 @@ struct GuestState {
         setSegments(s, mode, isUser: user, &random)
         s.interruptShadow = random.oneIn(16) ? UInt8(random.below(3)) : 0
         s.activity = .active
+        return mode
     }
 
     private func setSegments(_ s: CPUState, _ mode: Mode, isUser: Bool, _ random: inout RandomSource) {

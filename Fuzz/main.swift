@@ -1,15 +1,19 @@
 // vivfuzz KIND FIRST-SEED SECONDS [COUNT]: one seed after another, until the time is over or COUNT seeds are done.
-// KIND is code, devices or loaders. Prints each seed before it is run, so that the last line of a run that died names it; ends with
+// KIND is code, devices, loaders, translate (64-bit code, translated and
+// compared with the interpreter) or oracle (the same with the cases of the oracle). Prints each seed before it is run, so that the last line of a run that died names it; ends with
 // a line of figures. A seed that takes more than 20 s is a hang: SIGALRM ends the process.
 import Boot
 import Glibc
 import GuestMemory
+import Synchronization
+import Telemetry
+import TestSupport
 import VirtualMachine
 import X86
 
 let words = CommandLine.arguments
 guard words.count >= 4, let first = UInt64(words[2]), let seconds = Double(words[3]) else {
-    print("usage: vivfuzz code|devices|loaders FIRST-SEED SECONDS [COUNT]")
+    print("usage: vivfuzz code|devices|loaders|translate|oracle FIRST-SEED SECONDS [COUNT]")
     exit(64)
 }
 let limit = words.count > 4 ? UInt64(words[4]) ?? .max : .max
@@ -36,13 +40,54 @@ func makeDisk() -> String {
     return "/proc/self/fd/\(file)"
 }
 
+/// Ends the turns of a vCPU whose turns do not end by themselves.
+final class TurnTicker: Sendable {
+    private let isOver = Atomic(false)
+
+    init(_ control: MachineControl) {
+        let work = Unmanaged.passRetained(Work(self, control))
+        var thread = pthread_t()
+        pthread_create(
+            &thread,
+            nil,
+            { argument in
+                guard let argument else { return nil }
+                let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
+                while !work.ticker.isOver.load(ordering: .relaxed) {
+                    usleep(300)
+                    work.control.endTurn()
+                }
+                return nil
+            },
+            work.toOpaque()
+        )
+        pthread_detach(thread)
+    }
+
+    private final class Work: Sendable {
+        let ticker: TurnTicker
+        let control: MachineControl
+
+        init(_ ticker: TurnTicker, _ control: MachineControl) {
+            self.ticker = ticker
+            self.control = control
+        }
+    }
+
+    func stop() { isOver.store(true, ordering: .relaxed) }
+}
+
 /// What is shared by the seeds of a process, and its figures.
 struct FuzzRun {
     let disk: String
     let backend: SerialBackend
     var instructions: UInt64 = 0
+    var exceptions: UInt64 = 0
+    var rounds: UInt64 = 0
     var accesses: UInt64 = 0
     var accepted: UInt64 = 0
+    var checked: UInt64 = 0
+    var disturbed: UInt64 = 0
 
     func configuration(_ random: inout RandomSource) -> MachineConfiguration {
         let kernel = HostFile(name: "kernel", bytes: LoaderInput.plainKernel)
@@ -72,6 +117,38 @@ struct FuzzRun {
             let machine = try VirtualMachine(shape, serial: backend, control: control, factory: factory)
             _ = try machine.run()
             instructions &+= factory.instructionCount
+            exceptions &+= factory.exceptionCount
+            rounds &+= factory.roundCount
+        case "translate":
+            let factory = FuzzedProcessors(control: control, seed: seed, limit: 200_000, checks: true)
+            var shape = configuration(&random)
+            shape.restartsOnReset = false
+            shape.processorCount = 1
+            shape.clock = .host
+            let machine = try VirtualMachine(shape, serial: backend, control: control, factory: factory)
+            let turns = TurnTicker(control)
+            defer { turns.stop() }
+            do throws(MachineError) { _ = try machine.run() } catch {
+                say("seed \(seed): \(error)")
+                exit(1)
+            }
+            instructions &+= factory.instructionCount
+            exceptions &+= factory.exceptionCount
+            rounds &+= factory.roundCount
+            for report in machine.reports {
+                for row in report.rows {
+                    if row.name == "checked instructions" { checked &+= row.value }
+                    if row.name == "masked: stretches run again" { disturbed &+= row.value }
+                }
+            }
+        case "oracle":
+            let oracle = try TranslatorOracle(seed: seed)
+            try oracle.run(count: 20_000)
+            checked &+= oracle.caseCount
+            if let failure = oracle.failures.first {
+                say("\(oracle.failureCount) differences: \(failure)")
+                exit(1)
+            }
         case "devices":
             let factory = RandomDrivers(control: control, seed: seed, limit: 4000)
             let machine = try VirtualMachine(
@@ -98,8 +175,14 @@ while now() - start < seconds, seed - first < limit {
     seed += 1
 }
 alarm(0)
-let elapsed = (now() - start) * 10
-say(
-    "done \(words[1]): seeds \(seed - first) instructions \(run.instructions) accesses \(run.accesses) accepted \(run.accepted)"
-        + " seconds \(elapsed.rounded() / 10)"
-)
+let elapsed = ((now() - start) * 10).rounded() / 10
+let figures =
+    switch words[1] {
+    case "code": "instructions \(run.instructions) exceptions \(run.exceptions) rounds \(run.rounds)"
+    case "translate":
+        "instructions \(run.instructions) checked \(run.checked) exceptions \(run.exceptions) rounds \(run.rounds) disturbed \(run.disturbed)"
+    case "oracle": "cases \(run.checked)"
+    case "devices": "accesses \(run.accesses)"
+    default: "accepted \(run.accepted)"
+    }
+say("done \(words[1]): seeds \(seed - first) \(figures) seconds \(elapsed)")

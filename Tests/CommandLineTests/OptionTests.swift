@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test(arguments: [
-        [], ["--kernel", "k", "--engine", "kvm"], ["--kernel", "k", "--engine", "translate"],
+        [], ["--kernel", "k", "--engine", "kvm"], ["--kernel", "k", "--symbols", "s"],
         ["--kernel", "k", "--cpus", "0"],
         ["--kernel", "k", "--cpus", "65"], ["--kernel", "k", "--cpu", "z80"], ["--kernel", "k", "--memory", "1M"],
         ["--firmware", "f", "--kernel", "k"], ["--kernel", "k", "--command", "true"],

@@ -1,3 +1,4 @@
+import Glibc
 import HostCode
 import Testing
 import X86
@@ -18,6 +19,35 @@ import X86
         }
         #expect(words.1 == 0x1122_3344_5566_7788)
         #expect(words.2 == 42)
+    }
+
+    @Test func `Generated code runs without a memory file, and only from the mapping that cannot be written`() throws {
+        let buffer = try CodeBuffer(byteCount: 8192, isAnonymous: true)
+        let code = try buffer.append { assembler in
+            assembler.move64(.r9, immediate: 77)
+            assembler.store64(HostMemory(.rdi, 0), .r9)
+            assembler.ret()
+        }
+        var word: UInt64 = 0
+        withUnsafeMutableBytes(of: &word) { bytes in
+            if let base = bytes.baseAddress { code.call(base) }
+        }
+        #expect(word == 77)
+        #expect(protection(of: buffer.executableBase) == "r-xs")
+        #expect(protection(of: buffer.writableBase) == "rw-s")
+    }
+
+    /// The rights to the mapping that holds `address`, as `/proc/self/maps` has them.
+    private func protection(of address: UnsafeMutableRawPointer) -> String? {
+        guard let file = fopen("/proc/self/maps", "r") else { return nil }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 1024)
+        while fgets(&line, 1024, file) != nil {
+            let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+            let bounds = words[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
+            if bounds.count == 2, bounds[0]..<bounds[1] ~= UInt(bitPattern: address) { return String(words[1]) }
+        }
+        return nil
     }
 
     @Test func `A full buffer throws and stays as it was`() throws {

@@ -5,7 +5,22 @@ import Testing
 @Suite struct GuestProgramTests {
     @Test(.enabled(if: Place.missing == nil, Comment(rawValue: Place.missing ?? "")), arguments: Place.programs)
     func `A guest program prints what its header says`(name: String) throws {
-        let (status, output) = try Place.run(["--viv", Place.viv, "--engine", "interpret", name])
+        try run(name, "interpret")
+    }
+
+    @Test(.enabled(if: Place.missing == nil, Comment(rawValue: Place.missing ?? "")), arguments: Place.programs)
+    func `A guest program prints the same when it is translated`(name: String) throws {
+        try run(name, "translate")
+    }
+
+    @Test(.enabled(if: Place.missing == nil, Comment(rawValue: Place.missing ?? "")), arguments: Place.programs)
+    func `A translated guest program does what the interpreter does`(name: String) throws {
+        // A check compares one processor.
+        try run(name, name == "second-processor" ? "translate" : "check")
+    }
+
+    private func run(_ name: String, _ engine: String) throws {
+        let (status, output) = try Place.run(["--viv", Place.viv, "--engine", engine, name])
         #expect(status == 0, "\(output)")
     }
 }

@@ -127,6 +127,26 @@ struct IntegerTests {
         #expect(bench.state.rdx == rdx)
     }
 
+    /// INC of rCX at every width, and the largest signed value.
+    static let increments: [(bytes: [UInt8], largest: UInt64)] = [
+        ([0xFE, 0xC1], 0x7F), ([0x66, 0xFF, 0xC1], 0x7FFF), ([0xFF, 0xC1], 0x7FFF_FFFF),
+        ([0x48, 0xFF, 0xC1], .max >> 1),
+    ]
+
+    @Test(arguments: increments)
+    func `INC of the largest signed value overflows, and DEC back does too`(bytes: [UInt8], largest: UInt64) throws {
+        let bench = try IntegerBench()
+        bench.state.rcx = largest
+        #expect(bench.run(bytes) == nil)
+        #expect(bench.state.rcx == largest + 1)
+        #expect(bench.state.overflowFlag)
+        #expect(bench.run(bytes.dropLast() + [0xC9]) == nil)
+        #expect(bench.state.rcx == largest)
+        #expect(bench.state.overflowFlag)
+        #expect(bench.run(bytes.dropLast() + [0xC9]) == nil)
+        #expect(!bench.state.overflowFlag)
+    }
+
     @Test
     func `Signed 128-bit division truncates towards zero`() throws {
         let bench = try IntegerBench()

@@ -5,12 +5,25 @@
 #include <unistd.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <x86intrin.h>
 
 int clinux_memfd_create(const char *name) {
   int result = memfd_create(name, MFD_CLOEXEC);
+  return result == -1 ? -errno : result;
+}
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
+int clinux_memfd_create_sealed(const char *name) {
+  int result = memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
   return result == -1 ? -errno : result;
 }
 
@@ -40,3 +53,46 @@ int clinux_openpt(char *path, size_t path_size) {
   }
   return fd;
 }
+
+static __thread sigjmp_buf *volatile raising;
+static __thread uint32_t raised_mxcsr;
+static struct sigaction fpe_before;
+static pthread_once_t fpe_once = PTHREAD_ONCE_INIT;
+
+static void fpe_handle(int number, siginfo_t *info, void *opaque) {
+  sigjmp_buf *place = raising;
+  if (place) {
+    raising = NULL;
+    raised_mxcsr = ((ucontext_t *)opaque)->uc_mcontext.fpregs->mxcsr;
+    siglongjmp(*place, 1);
+  }
+  if (fpe_before.sa_flags & SA_SIGINFO) {
+    fpe_before.sa_sigaction(number, info, opaque);
+  } else if (fpe_before.sa_handler == SIG_DFL || fpe_before.sa_handler == SIG_IGN) {
+    signal(number, SIG_DFL);
+  } else {
+    fpe_before.sa_handler(number);
+  }
+}
+
+static void fpe_install(void) {
+  struct sigaction action = {.sa_sigaction = fpe_handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGFPE, &action, &fpe_before);
+}
+
+int64_t clinux_call_raising(void (*code)(void *), void *argument) {
+  pthread_once(&fpe_once, fpe_install);
+  sigjmp_buf place;
+  /* SA_NODEFER: the handler leaves no signal blocked, so no mask has to be restored. */
+  if (sigsetjmp(place, 0)) {
+    _mm_setcsr(0x1F80);
+    __asm__ volatile("fninit");
+    return raised_mxcsr;
+  }
+  raising = &place;
+  code(argument);
+  raising = NULL;
+  return -1;
+}
+void *clinux_alias(void *address, size_t length) { return mremap(address, 0, length, MREMAP_MAYMOVE); }

@@ -80,3 +80,9 @@ int ctranslator_enter_thread(const struct ctranslator_context *context, void *bl
   current = context;
   return syscall(SYS_arch_prctl, ARCH_SET_GS, block) == 0 ? 0 : -errno;
 }
+
+int ctranslator_probe(void) {
+  unsigned long base = 0;
+  if (syscall(SYS_arch_prctl, ARCH_GET_GS, &base) != 0 || syscall(SYS_arch_prctl, ARCH_SET_GS, base) != 0) return -errno;
+  return 0;
+}

@@ -14,7 +14,9 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
 
     private static func memoryFile(name: String, byteCount: Int) throws(SystemCallError) -> CInt {
-        let file = unsafe clinux_memfd_create(name)
+        var file = unsafe clinux_memfd_create(name)
+        // vm.memfd_noexec is 2.
+        if file == -EACCES { file = unsafe clinux_memfd_create_sealed(name) }
         guard file >= 0 else { throw SystemCallError("memfd_create", errno: -file) }
         guard ftruncate(file, byteCount) == 0 else {
             let cause = errno

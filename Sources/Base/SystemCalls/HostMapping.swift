@@ -1,3 +1,4 @@
+internal import CLinux
 import Glibc
 
 /// Host memory obtained from `mmap(2)`, returned with `munmap(2)` when the value is destroyed.
@@ -42,6 +43,28 @@ public struct HostMapping: ~Copyable {
         guard let base = unsafe base, unsafe base != MAP_FAILED else { throw SystemCallError("mmap", errno: errno) }
         unsafe self.base = base
         self.byteCount = byteCount
+    }
+
+    /// Maps `byteCount` bytes of zeroed memory that has no name, to be shared with mappings made by ``init(aliasing:access:)``.
+    public init(sharedAnonymous byteCount: Int) throws(SystemCallError) {
+        let flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE
+        let base = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0)
+        guard let base = unsafe base, unsafe base != MAP_FAILED else { throw SystemCallError("mmap", errno: errno) }
+        unsafe self.base = base
+        self.byteCount = byteCount
+    }
+
+    /// Maps the memory of `other`, which must be shared, once more.
+    public init(aliasing other: borrowing HostMapping, access: Access) throws(SystemCallError) {
+        let base = unsafe clinux_alias(other.base, other.byteCount)
+        guard let base = unsafe base, unsafe base != MAP_FAILED else { throw SystemCallError("mremap", errno: errno) }
+        guard unsafe mprotect(base, other.byteCount, access.protection) == 0 else {
+            let cause = errno
+            unsafe munmap(base, other.byteCount)
+            throw SystemCallError("mprotect", errno: cause)
+        }
+        unsafe self.base = base
+        byteCount = other.byteCount
     }
 
     deinit { unsafe munmap(base, byteCount) }

@@ -6,27 +6,25 @@ import SystemCalls
 /// Code is appended and never moves. Not thread-safe: the owner serialises ``append(alignment:_:)`` and ``reset()``;
 /// finished code may run on any thread.
 public final class CodeBuffer {
-    private let writable: HostMapping
-    private let executable: HostMapping
+    private let mappings: CodeMappings
     public let byteCount: Int
     public private(set) var usedByteCount = 0
 
-    /// `byteCount`: The capacity, a positive multiple of the page size.
-    public init(byteCount: Int) throws(HostCodeError) {
+    /// `byteCount`: The capacity, a positive multiple of the page size. `isAnonymous`: Without a memory file, which `perf` takes for
+    /// one with symbols of its own; also what is done where the host has no executable memory files.
+    public init(byteCount: Int, isAnonymous: Bool = false) throws(HostCodeError) {
         self.byteCount = byteCount
         do throws(SystemCallError) {
-            let file = try FileDescriptor(memory: "vivarium-code", byteCount: byteCount)
-            writable = try HostMapping(sharing: file, byteCount: byteCount, access: .readWrite)
-            executable = try HostMapping(sharing: file, byteCount: byteCount, access: .readExecute)
+            mappings = try CodeMappings.make(byteCount: byteCount, isAnonymous: isAnonymous)
         } catch {
             throw .mapping(byteCount: byteCount, cause: error)
         }
     }
 
     /// The first byte of the mapping that is written through.
-    public var writableBase: UnsafeMutableRawPointer { writable.base }
+    public var writableBase: UnsafeMutableRawPointer { mappings.writable.base }
     /// The first byte of the mapping that runs.
-    public var executableBase: UnsafeMutableRawPointer { executable.base }
+    public var executableBase: UnsafeMutableRawPointer { mappings.executable.base }
 
     /// Appends what `body` assembles.
     ///
@@ -38,14 +36,14 @@ public final class CodeBuffer {
         let start = (usedByteCount + alignment - 1) & ~(alignment - 1)
         guard start < byteCount else { throw .full(byteCount: byteCount) }
         var assembler = Assembler(
-            cursor: writable.base + start,
-            limit: writable.base + byteCount,
-            executableOffset: executable.base - writable.base
+            cursor: writableBase + start,
+            limit: writableBase + byteCount,
+            executableOffset: executableBase - writableBase
         )
         body(&assembler)
         guard !assembler.isFull else { throw .full(byteCount: byteCount) }
-        usedByteCount = assembler.cursor - writable.base
-        return HostCodeAddress(executable.base + start)
+        usedByteCount = assembler.cursor - writableBase
+        return HostCodeAddress(executableBase + start)
     }
 
     /// Gives every byte back.
@@ -55,6 +53,28 @@ public final class CodeBuffer {
 
     /// Gives back everything that was appended when ``usedByteCount`` was `mark` or more; the same conditions.
     public func reset(to mark: Int) { usedByteCount = min(usedByteCount, max(0, mark)) }
+}
+
+/// The two mappings of a ``CodeBuffer``.
+private struct CodeMappings: ~Copyable {
+    let writable: HostMapping
+    let executable: HostMapping
+
+    static func make(byteCount: Int, isAnonymous: Bool) throws(SystemCallError) -> CodeMappings {
+        if !isAnonymous {
+            do throws(SystemCallError) { return try makeFile(byteCount) } catch {}
+        }
+        let writable = try HostMapping(sharedAnonymous: byteCount)
+        let executable = try HostMapping(aliasing: writable, access: .readExecute)
+        return CodeMappings(writable: writable, executable: executable)
+    }
+
+    private static func makeFile(_ byteCount: Int) throws(SystemCallError) -> CodeMappings {
+        let file = try FileDescriptor(memory: "vivarium-code", byteCount: byteCount)
+        let writable = try HostMapping(sharing: file, byteCount: byteCount, access: .readWrite)
+        let executable = try HostMapping(sharing: file, byteCount: byteCount, access: .readExecute)
+        return CodeMappings(writable: writable, executable: executable)
+    }
 }
 
 /// The address of a generated function that takes one pointer and returns nothing, by the System V calling convention.

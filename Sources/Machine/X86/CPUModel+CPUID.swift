@@ -116,8 +116,8 @@ extension CPUModel {
         ])
         // TSC_ADJUST.
         if features.contains(.longMode) { ebx |= 1 << 1 }
-        // The x87 code and data selectors are never kept (SDM 1 §8.1.8).
-        ebx |= 1 << 13
+        // The x87 code and data selectors are never kept, and the data pointer only for unmasked exceptions (SDM 1 §8.1.8).
+        ebx |= 1 << 13 | 1 << 6
         let ecx = bits([
             (.umip, 2), (.pku, 3), (.waitpkg, 5), (.gfni, 8), (.vaes, 9), (.vpclmulqdq, 10), (.rdpid, 22),
             (.cldemote, 25),

@@ -24,9 +24,9 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
     }
 
     /// Bits of the pending-events word.
-    enum Pending {
+    package enum Pending {
         static let kick: UInt32 = 1
-        static let interrupt: UInt32 = 2
+        package static let interrupt: UInt32 = 2
         static let nonMaskable: UInt32 = 4
         static let initialize: UInt32 = 8
         static let startUp: UInt32 = 16
@@ -200,6 +200,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         if events & Pending.nonMaskable != 0, !core.nonMaskableBlocked {
             clinux_atomic_and(pending, ~Pending.nonMaskable)
             s.activity = .active
+            services.record(.exceptions) { .interrupt(vector: ExceptionVector.nmi, rip: s.rip) }
             core.deliverInterrupt(vector: ExceptionVector.nmi, kind: .nonMaskable)
             return nil
         }

@@ -191,6 +191,11 @@ extension Core {
     }
 
     private func setBits(_ entry: Entry, _ bits: UInt64) {
+        if let journal = services.journal,
+            let pointer = services.memory.hostPointer(at: GuestAddress(entry.address), byteCount: 8)
+        {
+            journal.noteWalk(pointer)
+        }
         storePhysical8(entry.address, UInt8(truncatingIfNeeded: UInt64(loadPhysical8(entry.address)) | bits))
     }
 

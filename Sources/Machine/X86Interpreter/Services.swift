@@ -24,6 +24,8 @@ final class Services {
     var yields = false
     /// The large pages that were entered into the TLB: INVLPG then has to forget more than one entry.
     var largePages = LargePages()
+    /// Hears of writes, while they are compared with another engine's.
+    var journal: WriteJournal?
     /// Host code for vector and x87 instructions.
     let vectorStubs: VectorStubs
 

@@ -259,8 +259,11 @@ extension Core {
             entry.storeBytes(of: tag, toByteOffset: TLB.fetchTag, as: UInt64.self)
         case .read, .write:
             entry.storeBytes(of: tag, toByteOffset: TLB.readTag, as: UInt64.self)
-            if access == .write, !walk.isReadOnlyRegion, services.codeCache.mark(of: host) == 0 {
+            guard access == .write else { break }
+            services.journal?.note(host)
+            if !walk.isReadOnlyRegion, services.codeCache.mark(of: host) == 0 {
                 entry.storeBytes(of: tag, toByteOffset: TLB.writeTag, as: UInt64.self)
+                services.journal?.noteGrant(entry + TLB.writeTag, absent: absent)
             }
         }
         list(slot, record(index), isGlobal: walk.isGlobal)

@@ -225,7 +225,12 @@ extension BlockTranslator {
         }
         stack(-8, 8, write: true)
         e.joinAddress()
-        e.move(rcx, constant: nextRIP)
+        if isRelative {
+            e.loadState(rcx, TranslatorLayout.displacement)
+            e.lea(rcx, base: rcx, Int(nextRIP))
+        } else {
+            e.move(rcx, constant: nextRIP)
+        }
         storeJoined(rcx)
         e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, -8)
         count(excluding: 0)
@@ -237,12 +242,30 @@ extension BlockTranslator {
             if isDirect { jump(to: branchTarget) } else { branchIndirectly(isCall: false) }
             return false
         }
+        // PUSH gs:[displacement]: what is called may have another.
+        if isRelative {
+            e.bytes(0x2534_FF65, 4)
+            e.dword(TranslatorLayout.displacement)
+        }
         if isDirect { call(to: branchTarget) } else { branchIndirectly(isCall: true) }
         // The host returns here with the guest's return address in R9.
-        e.move(rcx, constant: 0 &- nextRIP)
-        e.sumOfScratch(0)
+        if isRelative {
+            // POP RCX, and later NOT RCX
+            e.byte(0x59)
+            e.storeState(TranslatorLayout.temporary, rcx)
+            e.lea(rcx, base: rcx, Int(nextRIP))
+            e.bytes(0xD1F748, 3)
+            e.sumOfScratch(1)
+        } else {
+            e.move(rcx, constant: 0 &- nextRIP)
+            e.sumOfScratch(0)
+        }
         e.jumpIfZeroCount(over: 5)
         e.jump(environment.stubs.dispatch[table])
+        if isRelative {
+            e.loadState(rcx, TranslatorLayout.temporary)
+            e.storeState(TranslatorLayout.displacement, rcx)
+        }
         return true
     }
 

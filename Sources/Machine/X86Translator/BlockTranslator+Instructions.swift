@@ -24,11 +24,17 @@ extension BlockTranslator {
         case .leave: return leaveFrame()
         case .lea: loadEffectiveAddress()
         case .nop, .prefetch, .endbr: break
+        case .rdrand where environment.isRepeatable, .rdseed where environment.isRepeatable: fallback()
         case .pause:
             if environment.yieldsOnPause { fallback() } else { e.bytes(0x90F3, 2) }
+        case .fnstcw, .fnstsw, .fldcw, .fwait: x87Control()
+        case .stos, .movs, .lods, .scas, .cmps: string()
+        case .bt, .bts, .btr, .btc:
+            if !bitString() && !(isPlain(row) && plain(row)) { fallback() }
         case .cmpxchg16b, .cmpxchg8b: compareAndExchangeWide()
         case .pcmpestri, .pcmpistri, .vpcmpestri, .vpcmpistri: indexOfString(row)
-        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase:
+        case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase, .rdgsbase,
+            .wrfsbase, .wrgsbase:
             if !system() { fallback() }
         case .syscall, .sysret:
             if !systemTransfer() { leave() }
@@ -59,7 +65,7 @@ extension BlockTranslator {
             return !operation.isGather && operation != .maskmovdqu && operation != .vmaskmovdqu && operation != .maskmovq
         }
         switch operation {
-        case .cld, .std, .pusha, .popa, .pushf, .popf, .enter, .loope, .loopne, .xlat, .movs, .cmps, .stos, .lods, .scas, .bound,
+        case .cld, .std, .pusha, .popa, .pushf, .popf, .enter, .loope, .loopne, .xlat, .bound,
             .clflush, .clflushopt, .clwb, .ud0, .ud1, .ud2, .salc, .aaa, .aas, .aam, .aad, .daa, .das:
             return false
         case .bt, .bts, .btr, .btc:
@@ -92,7 +98,7 @@ extension BlockTranslator {
     /// Copies an instruction whose registers and address are the only things that change.
     ///
     /// - Returns: Whether it could be done.
-    private mutating func plain(_ row: OpcodeRow) -> Bool {
+    mutating func plain(_ row: OpcodeRow) -> Bool {
         var encoding = InstructionEncoding(code + guestOffset, length: Int(i.length), hasModRM: row.hasModRM)
         var generals: [4 of GeneralOperand] = .init(
             repeating: GeneralOperand(place: .reg, number: 0, isHighByte: false, isByte: false, reads: false, writes: false)
@@ -225,7 +231,7 @@ extension BlockTranslator {
     /// The host instruction that comes next may raise a signal.
     private mutating func noteHostFault() {
         // One byte into it, so that it is told from a call that ends here.
-        addSite(.hostFault, guestOffset, offset: e.offset + 1)
+        addSite(.hostFault, guestOffset, offset: e.offset + 1, uncounted: uncountedBefore)
     }
 
     /// An instruction with AH, CH, DH or BH, which no REX prefix may accompany.
@@ -315,10 +321,13 @@ extension BlockTranslator {
             return
         }
         if i.base == 17, i.operandByteCount >= 4 {
-            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
-            if !isWide || i.operandByteCount == 4 { linear &= 0xFFFF_FFFF }
             let target = host == HostRegisters.inMemory ? HostRegisters.address : host
-            e.move(target, constant: linear)
+            linear(target, nextRIP &+ UInt64(bitPattern: Int64(i.displacement)))
+            if !isWide || i.operandByteCount == 4 {
+                // MOV r32, r32
+                if target > 7 { e.byte(0x45) }
+                e.bytes(0x89 | UInt64(0xC0 | (target & 7) << 3 | target & 7) << 8, 2)
+            }
             if host == HostRegisters.inMemory { e.storeState(destination * 8, target) }
             return
         }

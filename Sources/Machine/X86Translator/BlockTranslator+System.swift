@@ -35,9 +35,36 @@ extension BlockTranslator {
             guard environment.signature.hasBaseInstructions else { return false }
             e.loadState(rcx, TranslatorLayout.segment(i.operation == .rdfsbase ? 4 : 5))
             writeGeneral(byteCount: Int(i.operandByteCount))
+        case .wrfsbase, .wrgsbase:
+            guard environment.signature.hasBaseInstructions else { return false }
+            writeBase()
         default: return false
         }
         return true
+    }
+
+    /// WRFSBASE and WRGSBASE; one that is not canonical faults in the interpreter.
+    private mutating func writeBase() {
+        let number = UInt8(i.operands.0.number)
+        let host = HostRegisters.host(number)
+        count(excluding: 0)
+        if host == HostRegisters.inMemory {
+            e.loadState(r9, TranslatorLayout.general(number))
+        } else {
+            e.move(r9, host)
+        }
+        // MOV R9D, R9D
+        if i.operandByteCount == 4 { e.bytes(0xC98945, 3) }
+        // The upper 17 bits are 0 or 1FFFFh: with 1 added, bits 16:1 are clear.
+        e.extract(r9, mask: TranslatorLayout.canonicalMask)
+        e.lea(rcx, base: rcx, 1)
+        e.extract(rcx, mask: TranslatorLayout.canonicalSumMask)
+        e.jumpIfZeroCount(over: 7)
+        let over = slowPath()
+        let segment = i.operation == .wrfsbase ? 4 : 5
+        e.storeState(TranslatorLayout.segment(segment), r9)
+        e.storeState(TranslatorLayout.effectiveBase(UInt8(segment)), r9)
+        bind(over)
     }
 
     /// Clears one bit of the flags in the state block, and adds `flag`.
@@ -256,7 +283,9 @@ extension BlockTranslator {
         count(excluding: 0)
         loadFlags()
         e.storeState(TranslatorLayout.general(11), rcx)
-        e.move(HostRegisters.guestCount, constant: nextRIP)
+        e.storeState(TranslatorLayout.temporary, rcx)
+        linear(HostRegisters.guestCount, nextRIP)
+        e.loadState(rcx, TranslatorLayout.temporary)
         e.move(r9, constant: ~signature.systemCallMask)
         // AND RCX, R9
         e.bytes(0xC9214C, 3)
@@ -275,6 +304,9 @@ extension BlockTranslator {
         guard table == 1, i.operandByteCount == 8 || i.prefixes.contains(.rexW) else { return false }
         count(excluding: 0)
         var slow: [Int] = []
+        // PUSHFQ; POP RCX
+        e.bytes(0x599C, 2)
+        e.storeState(TranslatorLayout.temporary, rcx)
         e.loadState(rcx, TranslatorLayout.general(11))
         // TEST ECX, everything else
         e.bytes(0xC1F7, 2)
@@ -295,6 +327,9 @@ extension BlockTranslator {
         e.move(r9, HostRegisters.guestCount)
         e.jump(environment.stubs.dispatch[0])
         for field in slow { e.patch(field, to: e.offset) }
+        // It may fault.
+        e.loadState(rcx, TranslatorLayout.temporary)
+        adoptFlags()
         leave()
         return true
     }

@@ -20,6 +20,8 @@ struct BlockTranslator {
         var table: Int
         /// The target is in R9 instead.
         var isIndirect = false
+        /// The target does not move with position-independent code.
+        var isAbsolute = false
     }
 
     /// A failed check: its jump, and where the access starts.
@@ -29,6 +31,9 @@ struct BlockTranslator {
         var guestOffset: Int
         var byteCount: Int
         var isWrite: Bool
+        var uncounted: Int
+        /// Where R9 + RCX is the host address.
+        var proved = 0
     }
 
     /// What code may use.
@@ -38,6 +43,11 @@ struct BlockTranslator {
         var signature = CodeSignature()
         var countsInstructions = false
         var yieldsOnPause = false
+        var recordsInstructions = false
+        /// Instructions whose result is another each time are the interpreter's.
+        var isRepeatable = false
+        /// Instructions in a block.
+        var longestBlock = 64
         var stubs: Stubs
     }
 
@@ -46,42 +56,62 @@ struct BlockTranslator {
     var e: Emitter
     /// The TLB table of the current privilege and AC; STAC and CLAC change it inside the block.
     var table: Int
+    /// Of the first byte; without the displacement if the code is position-independent.
     let rip: UInt64
-    let code: UnsafePointer<UInt8>
+    let isRelative: Bool
+    /// The bytes of guest code, from the first.
+    var code: UnsafePointer<UInt8>
     let number: UInt32
+    private let view: UInt32
     var i = DecodedInstruction()
     /// Of the running instruction, and of the next, from the block's start.
     var guestOffset = 0
     var nextOffset = 0
     private var edges: [Edge] = []
     private var misses: [Miss] = []
-    private var uncounted = 0
+    /// Instructions, the running one among them, since the last that were counted.
+    var uncounted = 0
+    var detours: [Detour] = []
     private var instructionCount = 0
+    /// What ``instructionCount`` was before the instruction at ``guestOffset``.
+    private var countBefore = 0
     private(set) var fallbackCount = 0
 
-    static let longestBlock = 64
-
     /// The block at `rip`, whose bytes up to the page's end are at `code`.
-    init(_ environment: Environment, _ store: TranslationStore, table: Int, rip: UInt64, view: UInt32, code: UnsafePointer<UInt8>) {
+    init(_ environment: Environment, _ store: TranslationStore, rip: UInt64, view: UInt32) {
         self.environment = environment
         self.store = store
-        self.table = table
-        self.rip = rip
-        self.code = code
+        self.view = view
+        let page = store.views[Int(view)]
+        table = page.table
+        isRelative = page.isRelative
+        self.rip = page.linearPage | rip & 0xFFF
+        // SAFETY: guest memory is only ever bytes.
+        code = UnsafePointer((page.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
+        available = 4096 - Int(rip & 0xFFF)
         e = Emitter(base: store.code.writableBase, offset: store.used)
         number = store.blocks.append(
-            BlockRecord(rip: rip, start: UInt32(store.used), view: view, firstSite: UInt32(store.sites.count))
+            BlockRecord(
+                rip: self.rip,
+                start: UInt32(store.used),
+                view: view,
+                firstSite: UInt32(store.sites.count),
+                isRelative: isRelative
+            )
         )
     }
 
-    /// Linear address of the next instruction.
+    /// Linear address of the next instruction, without the displacement.
     var nextRIP: UInt64 { rip &+ UInt64(nextOffset) }
 
     /// Translates to the block's end, and enters the block.
     mutating func translate() -> UInt32 {
         var isOpen = true
-        while isOpen, instructionCount < Self.longestBlock {
+        while isOpen, instructionCount < environment.longestBlock {
+            countBefore = instructionCount
             guestOffset = nextOffset
+            // What is translated already is not translated again.
+            if instructionCount > 0, store.block(view, nextRIP) != nil { break }
             guard decodeNext() else {
                 if instructionCount == 0 {
                     // It straddles pages, or is too long.
@@ -98,8 +128,8 @@ struct BlockTranslator {
         return number
     }
 
-    /// The bytes from the block's start to its page's end.
-    private var available: Int { 4096 - Int(rip & 0xFFF) }
+    /// The bytes from the block's start to the end of those that it may be made of: its page's.
+    var available: Int
 
     /// Takes the next instruction into ``i``, if the page holds all of it.
     private mutating func decodeNext() -> Bool {
@@ -118,17 +148,25 @@ struct BlockTranslator {
     /// Makes `next` part of the block.
     mutating func take(_ next: DecodedInstruction) {
         i = next
+        if environment.recordsInstructions {
+            store.instructionStarts.append(
+                InstructionStart(offset: UInt32(e.offset), guestOffset: UInt16(nextOffset), block: number)
+            )
+        }
         nextOffset += Int(next.length)
         instructionCount += 1
         uncounted += 1
     }
 
-    private mutating func finish() {
+    mutating func finish() {
+        store.blocks[number].bodyEnd = UInt32(e.offset)
         for edge in edges { write(edge) }
+        finishDetours()
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume)
+            let site = addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
+            store.sites[site].operation = UInt16(miss.proved - miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
         store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
@@ -140,8 +178,15 @@ struct BlockTranslator {
 
     /// Records that the call just written leaves.
     @discardableResult
-    mutating func addSite(_ kind: Site.Kind, _ guestOffset: Int, amount: Int = 0, resume: Int = 0, offset: Int? = nil) -> UInt32 {
-        store.sites.append(
+    mutating func addSite(
+        _ kind: Site.Kind,
+        _ guestOffset: Int,
+        amount: Int = 0,
+        resume: Int = 0,
+        offset: Int? = nil,
+        uncounted: Int = 0
+    ) -> UInt32 {
+        store.append(
             Site(
                 offset: UInt32(offset ?? e.offset),
                 resume: UInt32(resume),
@@ -149,6 +194,7 @@ struct BlockTranslator {
                 guestOffset: UInt16(guestOffset),
                 operation: i.operation.rawValue,
                 amount: Int32(amount),
+                uncounted: Int8(truncatingIfNeeded: uncounted),
                 kind: kind
             )
         )
@@ -156,20 +202,25 @@ struct BlockTranslator {
 
     // MARK: Leaving
 
+    /// Instructions before the one at ``guestOffset`` that are still to be counted; negative where it was counted itself.
+    var uncountedBefore: Int { uncounted - (instructionCount - countBefore) }
+
     /// Lets the interpreter run the instruction, and goes on behind it.
     mutating func fallback() {
+        let correction = uncounted == 0 ? uncountedBefore : 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.fallback, guestOffset)
+        addSite(.fallback, guestOffset, uncounted: correction)
     }
 
     /// Lets the interpreter run the instruction, which goes somewhere else.
     mutating func leave() {
+        let correction = uncounted == 0 ? uncountedBefore : 0
         count()
         fallbackCount += 1
         e.call(environment.stubs.fallback)
-        addSite(.leave, guestOffset)
+        addSite(.leave, guestOffset, uncounted: correction)
     }
 
     /// Adds the instructions since the last call to the vCPU's count.
@@ -192,7 +243,9 @@ struct BlockTranslator {
 
     /// JMP to the code at `target` that runs with another TLB table.
     mutating func jump(to target: UInt64, table: Int) {
-        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table))
+        edges.append(
+            Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table, isAbsolute: true)
+        )
     }
 
     /// The host's Jcc to a linear address.
@@ -251,7 +304,11 @@ struct BlockTranslator {
         let isBackward = edge.target <= rip &+ UInt64(edge.guestOffset)
         var field = edge.field
         var guardField = 0
-        let link = store.links.append(Link(target: Int64(bitPattern: edge.target &- rip)))
+        let link = store.links.append(
+            edge.isAbsolute
+                ? Link(target: Int64(bitPattern: edge.target), isAbsolute: true)
+                : Link(target: Int64(bitPattern: edge.target &- rip))
+        )
         if isBackward || crosses { e.patch(field, to: e.offset) }
         if isBackward {
             e.loadState32(HostRegisters.scratch, TranslatorLayout.pending)
@@ -260,8 +317,14 @@ struct BlockTranslator {
             addSite(.pending, edge.guestOffset, resume: Int(link))
         }
         if crosses {
-            let slot = Int(edge.target >> 12 & UInt64(TLB.entryCount - 1))
-            e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID) + slot * 8)
+            if isRelative, !edge.isAbsolute {
+                linear(HostRegisters.address, edge.target)
+                e.slot()
+                e.loadTable(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID))
+            } else {
+                let slot = TLB.slot(edge.target)
+                e.loadState32(HostRegisters.scratch, TranslatorLayout.tlb(edge.table, TLB.viewID) + slot * 8)
+            }
             // Never equal to any view's number until it is linked.
             e.bytes(0x89_8D48, 3)
             guardField = e.offset
@@ -279,14 +342,22 @@ struct BlockTranslator {
 
     // MARK: Memory
 
+    /// `register` = the linear address `address` of this code's; RCX is lost if the code is position-independent.
+    mutating func linear(_ register: UInt8, _ address: UInt64) {
+        e.move(register, constant: address)
+        guard isRelative else { return }
+        e.loadState(HostRegisters.scratch, TranslatorLayout.displacement)
+        e.lea(register, base: register, index: HostRegisters.scratch, 0)
+    }
+
     /// R9 = the linear address of the memory operand.
     mutating func address() {
         let r9 = HostRegisters.address
         let rcx = HostRegisters.scratch
         if i.base == 17 {
-            var linear = nextRIP &+ UInt64(bitPattern: Int64(i.displacement))
-            if i.addressByteCount == 4 { linear &= 0xFFFF_FFFF }
-            e.move(r9, constant: linear)
+            linear(r9, nextRIP &+ UInt64(bitPattern: Int64(i.displacement)))
+            // MOV R9D, R9D
+            if i.addressByteCount == 4 { e.bytes(0xC98945, 3) }
         } else if i.base == 18 {
             e.move(r9, constant: i.addressByteCount == 4 ? i.immediate & 0xFFFF_FFFF : i.immediate)
         } else {
@@ -330,10 +401,11 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write)
+            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write, uncounted: uncountedBefore)
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
+        misses[misses.count - 1].proved = e.offset
     }
 
     /// The memory operand: R9 + RCX is its host address.

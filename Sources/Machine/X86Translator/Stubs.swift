@@ -13,6 +13,8 @@ struct Stubs {
     var hostFault = 0
     /// For an address in R9, by TLB table; entered by a jump.
     var dispatch = [0, 0, 0]
+    /// Goes on behind a check whose operand was gathered from two pages.
+    var crossing = 0
     /// What lies at the bottom of the stack of return addresses, by TLB table.
     var returnMiss = 0
     /// A dispatch that leaves at once.
@@ -40,6 +42,12 @@ struct Stubs {
         hostFault = exit(.hostFault)
         dispatchExit = exit(.dispatch)
         for table in 0..<3 { dispatch[table] = Self.writeDispatch(&e, table, dispatchExit) }
+        crossing = e.offset
+        e.loadState(HostRegisters.address, TranslatorLayout.crossingAddress)
+        e.move(HostRegisters.scratch, constant: 0)
+        // JMP gs:[...]
+        e.bytes(0x2524_FF65, 4)
+        e.dword(TranslatorLayout.crossingResume)
         returnMiss = e.offset
         // The entry stays at the bottom: LEA RSP, [RSP - 8].
         e.bytes(0xF824_648D_48, 5)

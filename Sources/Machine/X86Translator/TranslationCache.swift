@@ -12,15 +12,21 @@ public final class TranslationCache: @unchecked Sendable {
     /// Makes a cache of at most `byteCount` bytes of code, which hears of changed code through `interpreted`.
     ///
     /// Throws where the host cannot run translated code.
-    public init(_ interpreted: InterpreterCodeCache, byteCount: Int = 128 << 20) throws(TranslatorError) {
+    /// `observation`: The one of the vCPUs.
+    public init(
+        _ interpreted: InterpreterCodeCache,
+        byteCount: Int = 128 << 20,
+        observation: TranslatorObservation? = nil
+    ) throws(TranslatorError) {
         guard HostRequirements.areMet else { throw .hostLacks(HostRequirements.missing) }
         guard ctranslator_install() == 0 else { throw .signals }
         let store: TranslationStore
-        do throws(HostCodeError) { store = try TranslationStore(byteCount: byteCount) } catch { throw .code(error) }
+        do throws(HostCodeError) { store = try TranslationStore(byteCount: byteCount, isAnonymous: observation?.hasPerfMap == true) } catch { throw .code(error) }
         var emitter = Emitter(base: store.code.writableBase, offset: 0)
         stubs = Stubs(&emitter, usesAVX: HostRequirements.features.contains(.avx))
         store.firstOffset = (emitter.offset + 63) & ~63
         store.used = store.firstOffset
+        store.linkStub = stubs.link
         self.store = store
         interpreted.onInvalidation = { page in
             store.invalidations &+= 1

@@ -9,6 +9,8 @@ struct Site {
         case fallback
         /// The interpreter runs the instruction, and the next one is wherever it leads.
         case leave
+        /// The second page of a straddling instruction is not known to be the view in ``amount``.
+        case straddle
         /// A jump that is not linked yet.
         case link
         /// An event is pending before a jump.
@@ -29,16 +31,20 @@ struct Site {
     /// Of the instruction, from the block's first byte.
     var guestOffset: UInt16
     /// Raw value of the instruction's ``Operation``.
+    /// Raw value of the instruction's ``Operation``; of an access, how far behind ``resume`` its address is proved.
     var operation: UInt16
-    /// Bytes of the access; what an indirect branch added to RSP.
+    /// Bytes of the access; what an indirect branch added to RSP; of a straddling instruction, a view.
     var amount: Int32
+    /// Instructions before it that are still to be counted, where instructions are counted; negative where it was counted itself.
+    var uncounted: Int8 = 0
     var kind: Kind
 }
 
 /// A jump to a known address, or an indirect branch that expects the target that it had at first.
 struct Link {
-    /// From the block's first byte; of an indirect branch unused.
+    /// From the block's first byte, or the address itself; of an indirect branch unused.
     var target: Int64
+    var isAbsolute = false
     /// The site of the call that leaves while it is not linked.
     var site: UInt32 = 0
     /// Where the displacement of the jump lies.
@@ -58,6 +64,8 @@ struct Link {
 struct BlockRecord {
     var rip: UInt64
     var start: UInt32
+    /// Where what lies behind the instructions starts: jumps out of the block, and calls for misses.
+    var bodyEnd: UInt32 = 0
     var end: UInt32 = 0
     var view: UInt32
     /// The first of its sites; they lie together.
@@ -69,6 +77,8 @@ struct BlockRecord {
     /// The first link to it, or 0.
     var incoming: UInt32 = 0
     var isDead = false
+    /// Position-independent: ``rip`` lacks the displacement.
+    var isRelative = false
 }
 
 /// Records of one type in a lazily backed array that never moves; number 0 is never used.

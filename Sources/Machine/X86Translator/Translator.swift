@@ -19,6 +19,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private let context: UnsafeMutablePointer<ctranslator_context>
     var environment: BlockTranslator.Environment
     var statistics = TranslatorStatistics()
+    let observation: TranslatorObservation
+    /// Whether this vCPU's report tells of what all share.
+    let reportsShared: Bool
+    private let ledger: TimeLedger
+    private var sampler: Sampler?
     /// The hash slots in use, a list for each table.
     private var usedHashSlots: [[UInt16]] = [[], [], []]
     /// What ``Layout/translationEpoch`` was when the hash and the return stack were last known to be right.
@@ -27,21 +32,30 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private var seenGeneration: UInt64 = 0
     /// The registers as far as code depends on them.
     private var signature = CodeSignature()
+    /// Compares what runs with the interpreter, for `--engine check`.
+    var check: TranslationCheck?
     private static let returnStackByteCount = 64 << 10
     private static let emptyReturnStack = returnStackByteCount - 64
 
     /// Makes a vCPU around `interpreter`; those of one machine share `cache`.
     ///
-    /// `countsInstructions`: Translated instructions are counted too, at a small cost.
+    /// `observation`: What is to be counted and sampled. `reportsShared`: Whether this vCPU's report tells of what all share.
+    /// `checks`: All that runs translated runs in the interpreter too, and a difference ends ``run()`` with an error; there can
+    /// be one such vCPU in a machine.
     public init(
         interpreter: Interpreter,
         cache: TranslationCache,
         cpuCount: Int,
-        countsInstructions: Bool = false
+        observation: TranslatorObservation = TranslatorObservation(),
+        reportsShared: Bool = true,
+        checks: Bool = false
     ) throws(TranslatorError) {
         self.interpreter = interpreter
         block = interpreter.block
         store = cache.store
+        self.observation = observation
+        self.reportsShared = reportsShared
+        ledger = observation.ledger
         do throws(SystemCallError) { returnStack = try HostMapping(anonymous: 2 * Self.returnStackByteCount) } catch {
             throw .system(error)
         }
@@ -55,8 +69,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         environment = BlockTranslator.Environment(
             model: interpreter.model,
             hostFeatures: HostRequirements.features,
-            countsInstructions: countsInstructions,
+            countsInstructions: observation.isCounting || checks,
             yieldsOnPause: cpuCount > 1,
+            recordsInstructions: observation.recordsInstructions,
             stubs: stubs
         )
         context = .allocate(capacity: 1)
@@ -67,7 +82,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
                 code_end: executable + UInt64(store.code.byteCount),
                 stacks: UInt64(UInt(bitPattern: returnStack.base)),
                 stack_size: UInt64(Self.returnStackByteCount),
-                stack_empty: UInt64(Self.emptyReturnStack),
+                stack_empty: UInt64(Self.emptyReturnStack - 8),
                 fault_exit: executable + UInt64(stubs.hostFault),
                 fault_pc: UInt64(UInt(bitPattern: block)) + UInt64(TranslatorLayout.faultPC)
             )
@@ -76,22 +91,49 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s[field: TranslatorLayout.pageMask] = ~0xFFF
         s[field: TranslatorLayout.hashMask] = TranslatorLayout.hashIndexMask
         s[dword: TranslatorLayout.hostMXCSR] = 0x1F80
+        for constant in TranslatorLayout.stringConstants + TranslatorLayout.x87Constants { s[field: constant.offset] = constant.value }
         s[field: TranslatorLayout.maskWithoutIF] = ~RFlags.interruptEnable
         s[field: TranslatorLayout.maskWithoutDF] = ~RFlags.df
         s[field: TranslatorLayout.maskWithoutAC] = ~RFlags.ac
+        s[field: TranslatorLayout.canonicalMask] = 0xFFFF_8000_0000_0000
+        s[field: TranslatorLayout.canonicalSumMask] = 0x1FFFE
         s[field: TranslatorLayout.arithmeticMask] = RFlags.arithmetic
         for table in 0..<3 {
             let address = UInt(bitPattern: block) + UInt(TranslatorLayout.tlb(table, 0))
             s[field: TranslatorLayout.tablePointers + table * 8] = UInt64(address)
         }
         for stack in 0..<2 {
-            (returnStack.base + stack * Self.returnStackByteCount + Self.emptyReturnStack)
-                .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
+            // Twice: after an overflow a call may take the lower one for the displacement that it had pushed.
+            for offset in [Self.emptyReturnStack, Self.emptyReturnStack - 8] {
+                (returnStack.base + stack * Self.returnStackByteCount + offset)
+                    .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
+            }
         }
         for table in 0..<3 {
             for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
         }
         forgetLinear()
+        if checks {
+            environment.isRepeatable = true
+            check = try TranslationCheck(interpreter)
+        }
+        try observe()
+    }
+
+    private func observe() throws(TranslatorError) {
+        observation.perfMap?.add(environment.stubs, of: store)
+        guard let profile = observation.profile else { return }
+        do throws(SystemCallError) {
+            sampler = try Sampler(
+                profile,
+                block: block,
+                store: store,
+                ledger: ledger,
+                returnStacks: (UInt(bitPattern: returnStack.base), Self.returnStackByteCount, Self.emptyReturnStack)
+            )
+        } catch {
+            throw .system(error)
+        }
     }
 
     deinit { context.deallocate() }
@@ -115,26 +157,65 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         guard ctranslator_enter_thread(context, block) == 0 else {
             throw .unsupported(reason: "the host lets this thread set no GS base", instruction: state.rip)
         }
-        defer { restoreDeferredEvents() }
+        if let sampler, !sampler.select() {
+            throw .unsupported(reason: "the host lets this thread have no timer", instruction: state.rip)
+        }
+        ledger.enter(.exits)
+        let exit = try runUntilExit()
+        restoreDeferredEvents()
+        sampler?.drain()
+        ledger.enter(exit == .halted ? .idle : .devices)
+        return exit
+    }
+
+    private func runUntilExit() throws(VirtualCPUError) -> VMExit {
         while true {
             restoreDeferredEvents()
+            if let check {
+                check.endRun()
+                if let difference = check.report {
+                    throw .unsupported(reason: difference, instruction: state.rip)
+                }
+            }
             if let exit = interpreter.takeExit() { return exit }
             if interpreter.canTranslate, state.cpl == 0 || state.cpl == 3 {
                 deferEvents()
                 runTranslated()
             } else if state.isLong64 {
                 statistics.steps.mode &+= 1
-                interpreter.stepOne()
+                step()
             } else {
+                ledger.enter(.interpreter)
+                let before = state.instructionCount
                 interpreter.interpret(atMost: 1000)
+                let done = state.instructionCount &- before
+                statistics.steps.otherMode &+= done
+                statistics.interpretedInstructions &+= done
+                ledger.enter(.exits)
             }
             if let read = interpreter.takeNeededRead() { return read }
         }
     }
 
+    /// Runs one instruction in the interpreter, and counts it.
+    private func step() {
+        ledger.enter(.interpreter)
+        let before = state.instructionCount
+        interpreter.stepOne()
+        statistics.interpretedInstructions &+= state.instructionCount &- before
+        ledger.enter(.exits)
+    }
+
     private var deferredEvents: UInt32 {
         get { state[dword: TranslatorLayout.deferred] }
         set { state[dword: TranslatorLayout.deferred] = newValue }
+    }
+
+    /// Whether an event that was put aside may have become deliverable: an interrupt by IF, an NMI by any instruction.
+    private var mayDeliverDeferred: Bool {
+        let events = deferredEvents
+        return events & ~Interpreter.Pending.interrupt != 0
+            || events != 0 && state.systemFlags & RFlags.interruptEnable != 0
     }
 
     private func restoreDeferredEvents() {
@@ -154,7 +235,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private func runTranslated() {
         guard var offset = find(state.rip) else {
             // The fetch faults, for the interpreter to raise.
-            return interpreter.stepOne()
+            statistics.steps.fetch &+= 1
+            return step()
         }
         loadFlags()
         let s = state
@@ -163,7 +245,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         while true {
             s[field: TranslatorLayout.resume] = UInt64(executable) + UInt64(offset)
             selectReturnStack()
+            ledger.enter(.translated)
+            check?.enter()
             enter.call(block)
+            check?.leave()
+            ledger.enter(.exits)
             guard let next = handleExit() else { return }
             offset = next
         }
@@ -191,9 +277,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             statistics.dispatches &+= 1
             s.rip = s[field: TranslatorLayout.exitAddress]
             if Int64(bitPattern: s.rip << 16) >> 16 != Int64(bitPattern: s.rip) { return refuseBranch() }
-            guard !attention, let offset = find(s.rip) else { return leave() }
-            remember(s.rip, offset)
-            return offset
+            guard agrees(), !attention, let found = block(at: s.rip) else { return leave() }
+            remember(s.rip, found)
+            return start(found, at: s.rip)
         case .hostFault:
             let executable = UInt64(UInt(bitPattern: store.code.executableBase))
             let number = store.site(at: UInt32(truncatingIfNeeded: s[field: TranslatorLayout.faultPC] &- executable) &+ 1)
@@ -208,20 +294,39 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let linear = s[field: TranslatorLayout.exitAddress]
             statistics.misses &+= 1
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
-            if !crosses, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
+            ledger.enter(.misses)
+            if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
+                s[field: TranslatorLayout.crossingResume] =
+                    UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.resume) + UInt64(site.operation)
+                statistics.gathers &+= 1
+                return environment.stubs.crossing
+            }
             if crosses { statistics.steps.crossing &+= 1 } else { statistics.steps.access &+= 1 }
             return interpret(site, resume: nil)
         case .fallback:
+            if site.kind == .straddle, let next = proveSecondPage(store.site(at: offset), behind: Int(offset)) { return next }
             statistics.steps.instruction &+= 1
             statistics.operations[Int(site.operation)] &+= 1
             return interpret(site, resume: site.kind == .fallback ? Int(offset) : nil)
         case .link:
             return site.kind == .indirectLink ? followIndirect(site.resume) : follow(site.resume)
         case .pending:
-            s.rip = store.blocks[site.block].rip &+ UInt64(bitPattern: store.links[site.resume].target)
-            return leave()
+            s.rip = target(of: store.links[site.resume], in: site.block)
+            return agrees() ? leave() : nil
         default: return leave()
         }
+    }
+
+    /// The linear address of the first byte of `block`, which was just left.
+    func address(of block: UInt32) -> UInt64 {
+        let record = store.blocks[block]
+        return record.isRelative ? record.rip &+ state[field: TranslatorLayout.displacement] : record.rip
+    }
+
+    private func target(of link: Link, in block: UInt32) -> UInt64 {
+        link.isAbsolute ? UInt64(bitPattern: link.target) : address(of: block) &+ UInt64(bitPattern: link.target)
     }
 
     /// The last indirect branch has a target that is not canonical: it is taken back, and run by the interpreter.
@@ -229,6 +334,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let s = state
         let site = store.sites[s[dword: TranslatorLayout.branchSite]]
         s.rsp = s.rsp &- UInt64(bitPattern: Int64(site.amount))
+        if environment.countsInstructions { s.instructionCount &-= 1 }
         statistics.steps.access &+= 1
         return interpret(site, resume: nil)
     }
@@ -256,14 +362,14 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     ///   otherwise where the next instruction is translated.
     private func interpret(_ site: Site, resume: Int?) -> Int? {
         let s = state
-        let record = store.blocks[site.block]
-        let start = record.rip &+ UInt64(site.guestOffset)
+        let start = address(of: site.block) &+ UInt64(site.guestOffset)
         s.rip = start
         storeFlags()
+        if environment.countsInstructions { s.instructionCount &+= UInt64(bitPattern: Int64(site.uncounted)) }
+        guard agrees(before: site.kind == .fallback || site.kind == .leave ? site.operation : nil) else { return nil }
         let table = interpreter.currentTable
-        interpreter.stepOne()
-        guard interpreter.canTranslate, !interpreter.needsAttention, deferredEvents == 0 || s.systemFlags & RFlags.interruptEnable == 0
-        else { return nil }
+        step()
+        guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
         if let resume, seenGeneration == store.generation, s.rip > start, s.rip <= start &+ 15, interpreter.currentTable == table, seenEpoch == s[field: Layout.translationEpoch],
             signature == CodeSignature(state)
         {
@@ -275,24 +381,36 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         return offset
     }
 
-    private func loadFlags() {
+    func loadFlags() {
         let s = state
         s[field: TranslatorLayout.hostFlags] = s.rflags & RFlags.arithmetic | 0x202
     }
 
-    private func storeFlags() { state.setArithmeticFlags(state[field: TranslatorLayout.hostFlags]) }
+    func storeFlags() { state.setArithmeticFlags(state[field: TranslatorLayout.hostFlags]) }
 
     /// The jump at `number` is to be made, and linked if its target can be translated.
     private func follow(_ number: UInt32) -> Int? {
-        let source = store.sites[store.links[number].site].block
-        let target = store.blocks[source].rip &+ UInt64(bitPattern: store.links[number].target)
+        let link = store.links[number]
+        let source = store.sites[link.site].block
+        let target = target(of: link, in: source)
         state.rip = target
         statistics.links &+= 1
+        guard agrees() else { return nil }
         let generation = store.generation
         guard let view = view(target), let found = translated(target, view) else { return leave() }
+        let record = store.blocks[found]
         // A reset has thrown the jump away.
-        if store.generation == generation, !store.blocks[source].isDead { store.link(number, to: found) }
-        return attention ? leave() : Int(store.blocks[found].start)
+        if store.generation == generation, !store.blocks[source].isDead, check?.isStepping != true {
+            let displacement = target &- record.rip
+            if !record.isRelative {
+                store.link(number, to: found)
+            } else if !store.blocks[source].isRelative {
+                if let entry = store.entry(found, displacement: displacement) { store.link(number, to: found, entry: entry) }
+            } else if !link.isAbsolute, displacement == state[field: TranslatorLayout.displacement] {
+                store.link(number, to: found)
+            }
+        }
+        return attention ? leave() : start(found, at: target)
     }
 
     /// The indirect branch at `number` is to be made, and will expect its target from now on.
@@ -302,28 +420,48 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s.rip = target
         if Int64(bitPattern: target << 16) >> 16 != Int64(bitPattern: target) { return refuseBranch() }
         statistics.links &+= 1
+        guard agrees() else { return nil }
         let source = store.sites[store.links[number].site].block
         let generation = store.generation
         guard let view = view(target), let found = translated(target, view) else { return leave() }
-        if store.generation == generation, !store.blocks[source].isDead {
+        if store.generation == generation, !store.blocks[source].isDead, check?.isStepping != true {
             let table = interpreter.currentTable
-            let slot = TranslatorLayout.tlb(table, TLB.viewID) + TLB.slot(target) * 8
-            store.link(number, to: found, rip: target, hash: environment.stubs.dispatch[table], slot: slot)
+            store.link(
+                number,
+                to: found,
+                entry: entry(found, at: target),
+                rip: target,
+                hash: environment.stubs.dispatch[table],
+                slot: TranslatorLayout.tlb(table, TLB.viewID) + TLB.slot(target) * 8
+            )
         }
-        return attention ? leave() : Int(store.blocks[found].start)
+        return attention ? leave() : start(found, at: target)
+    }
+
+    /// Where code that knows nothing of displacements enters `block`, whose address is now `rip`.
+    private func entry(_ block: UInt32, at rip: UInt64) -> UInt32 {
+        let record = store.blocks[block]
+        guard record.isRelative else { return record.start }
+        return store.entry(block, displacement: rip &- record.rip) ?? UInt32(environment.stubs.dispatchExit)
+    }
+
+    /// The offset of `block`, which runs next, at `rip`.
+    private func start(_ block: UInt32, at rip: UInt64) -> Int {
+        let record = store.blocks[block]
+        if record.isRelative { state[field: TranslatorLayout.displacement] = rip &- record.rip }
+        return Int(record.start)
     }
 
     // MARK: Finding code
 
     /// The code for the instruction at `rip`, translated now if need be; nil where fetching it faults.
-    private func find(_ rip: UInt64) -> Int? {
+    func find(_ rip: UInt64) -> Int? { block(at: rip).map { start($0, at: rip) } }
+
+    private func block(at rip: UInt64) -> UInt32? {
         if signature != CodeSignature(state) { adoptSignature() }
         if seenGeneration != store.generation { forgetViews() }
         if seenEpoch != state[field: Layout.translationEpoch] { forgetLinear() }
-        guard let view = view(rip), let found = translated(rip, view) else {
-            return nil
-        }
-        return Int(store.blocks[found].start)
+        return view(rip).flatMap { translated(rip, $0) }
     }
 
     private func adoptSignature() {
@@ -333,7 +471,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// The view of the page that holds `rip`, entered into the TLB.
-    private func view(_ rip: UInt64) -> UInt32? {
+    func view(_ rip: UInt64) -> UInt32? {
         let table = interpreter.currentTable
         let slot = Int(rip >> 12 & UInt64(TLB.entryCount - 1)) * 8
         let entry = block + TranslatorLayout.tlb(table, 0) + slot
@@ -356,9 +494,15 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             guard let again = self.view(rip) else { return nil }
             view = again
         }
+        ledger.enter(.translating)
         let record = store.views[Int(view)]
+        // SAFETY: guest memory is only ever bytes.
         let code = UnsafePointer((record.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
-        var translator = BlockTranslator(environment, store, table: record.table, rip: rip, view: view, code: code)
+        if BlockTranslator.straddles(code, count: 4096 - Int(rip & 0xFFF)) {
+            statistics.blocks &+= 1
+            return translateStraddling(rip, view, code)
+        }
+        var translator = BlockTranslator(environment, store, rip: rip, view: view)
         let number = translator.translate()
         let made = store.blocks[number]
         interpreter.markCode(hostPage: record.hostPage, offset: Int(rip & 0xFFF), byteCount: Int(made.byteCount))
@@ -366,12 +510,15 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         statistics.translatedInstructions &+= UInt64(made.instructionCount)
         statistics.guestByteCount &+= UInt64(made.byteCount)
         statistics.hostByteCount &+= UInt64(made.end - made.start)
+        observation.perfMap?.add(made, of: store)
+        ledger.enter(.exits)
         return number
     }
 
     /// Throws every translation away.
-    private func reset() {
+    func reset() {
         statistics.resets &+= 1
+        sampler?.drain()
         store.removeAll()
         store.signature = signature
         forgetViews()
@@ -388,7 +535,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Forgets what holds for linear addresses: the hash and the return stack.
-    private func forgetLinear() {
+    func forgetLinear() {
         seenEpoch = state[field: Layout.translationEpoch]
         let first = UInt64(UInt(bitPattern: returnStack.base)) + UInt64(Self.emptyReturnStack)
         for stack in 0..<2 {
@@ -409,12 +556,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Enters the code for `rip` into the hash of the current table.
-    private func remember(_ rip: UInt64, _ offset: Int) {
+    private func remember(_ rip: UInt64, _ number: UInt32) {
         let table = interpreter.currentTable
         let slot = Int((rip & TranslatorLayout.hashIndexMask) >> 3)
         usedHashSlots[table].append(UInt16(slot))
         (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: 0 &- rip, as: UInt64.self)
-        let code = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(offset)
+        let code = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(entry(number, at: rip))
         (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: code, as: UInt64.self)
     }
 }

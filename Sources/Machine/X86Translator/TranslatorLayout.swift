@@ -36,6 +36,11 @@ enum TranslatorLayout {
     static let savedStacks = 0xB30
     /// Which of the two is in use.
     static let stackInUse = 0xB40
+    /// The bits of an address that a canonical one has alike, and what is left of their sum with 1.
+    static let canonicalMask = 0xB48
+    static let canonicalSumMask = 0xB50
+    /// What position-independent code adds to the addresses that it was translated for.
+    static let displacement = 0xB58
     static let systemFlags = 0x90
     static func segment(_ number: Int) -> Int { 0x100 + number * 16 }
     static let currentPrivilege = 0xB5

@@ -4,6 +4,8 @@ internal import X86Interpreter
 /// What `--stats` tells of a translator.
 struct TranslatorStatistics {
     var blocks: UInt64 = 0
+    /// Instructions that the interpreter finished, faults not among them.
+    var interpretedInstructions: UInt64 = 0
     var translatedInstructions: UInt64 = 0
     var guestByteCount: UInt64 = 0
     var hostByteCount: UInt64 = 0
@@ -11,12 +13,18 @@ struct TranslatorStatistics {
     var links: UInt64 = 0
     var dispatches: UInt64 = 0
     var resets: UInt64 = 0
+    /// Reads across pages that were gathered.
+    var gathers: UInt64 = 0
     var steps = Steps()
 
     /// Instructions that the interpreter ran, by reason.
     struct Steps {
         /// Single steps, interrupt shadows, breakpoints.
         var mode: UInt64 = 0
+        /// Blocks' worth of code that is not 64-bit, counted in instructions.
+        var otherMode: UInt64 = 0
+        /// The instruction cannot be fetched.
+        var fetch: UInt64 = 0
         /// No translation for the instruction.
         var instruction: UInt64 = 0
         /// Its access is a device's, faults, or changes code.
@@ -40,24 +48,6 @@ struct TranslatorStatistics {
 }
 
 extension Translator {
-    public var counters: [(name: String, value: UInt64)] {
-        let c = statistics
-        return interpreter.counters + [
-            ("blocks translated", c.blocks),
-            ("guest instructions translated", c.translatedInstructions),
-            ("guest bytes translated", c.guestByteCount),
-            ("host bytes made", c.hostByteCount),
-            ("tlb misses", c.misses),
-            ("links made", c.links),
-            ("indirect branches looked up", c.dispatches),
-            ("code cache resets of the translator", c.resets),
-            ("pages of translated code changed", store.invalidations),
-            ("blocks thrown away", store.invalidatedBlocks),
-            ("interpreted: shadow or step", c.steps.mode),
-            ("interpreted: instruction", c.steps.instruction),
-            ("interpreted: device or fault", c.steps.access),
-            ("interpreted: page crossing", c.steps.crossing),
-            ("interpreted: host signal", c.steps.hostFault),
-        ] + c.mostInterpreted
-    }
+    /// What a check lets differ, a line each.
+    public static var checkMasks: [String] { TranslationCheck.masks }
 }

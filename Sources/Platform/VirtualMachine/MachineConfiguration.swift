@@ -19,6 +19,8 @@ public struct MachineConfiguration: Sendable {
     public var engine: EngineKind
     /// Whether an engine that need not count instructions does, for its counters.
     public var countsInstructions: Bool
+    /// Whether `perf report` is given names for translated code, in `/tmp/perf-PID.map`.
+    public var writesPerfMap: Bool
 
     /// The most vCPUs that a machine can have: what 8-bit APIC IDs can name.
     public static let processorLimit = 64
@@ -34,7 +36,8 @@ public struct MachineConfiguration: Sendable {
         hasVirtioConsole: Bool = false,
         restartsOnReset: Bool = true,
         engine: EngineKind = .interpret,
-        countsInstructions: Bool = false
+        countsInstructions: Bool = false,
+        writesPerfMap: Bool = false
     ) {
         self.boot = boot
         self.memoryByteCount = memoryByteCount
@@ -47,6 +50,7 @@ public struct MachineConfiguration: Sendable {
         self.restartsOnReset = restartsOnReset
         self.engine = engine
         self.countsInstructions = countsInstructions
+        self.writesPerfMap = writesPerfMap
     }
 }
 
@@ -79,6 +83,8 @@ public enum SerialPort: Hashable, Sendable {
 public enum EngineKind: Hashable, Sendable {
     case interpret
     case translate
+    /// Translated, and everything compared with the interpreter; one processor.
+    case check
 }
 
 /// Where the guest's time comes from.

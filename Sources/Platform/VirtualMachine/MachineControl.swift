@@ -45,7 +45,7 @@ public final class MachineControl: MachineRequestSink {
     func setRunning(_ processor: (any VirtualCPU)?) { state.withLock { $0.running = processor } }
 
     /// Lets the next vCPU run.
-    func endTurn() { state.withLock { $0.running }?.interrupt() }
+    public func endTurn() { state.withLock { $0.running }?.interrupt() }
 
     /// To be called after an event was posted to `processor`: it gets its turn soon.
     func noteEvent(for processor: any VirtualCPU) {

@@ -131,12 +131,18 @@ final class MachineRunner {
     /// The counters of the runner and of each vCPU.
     var reports: [CounterReport] {
         [counts.report]
-            + members.enumerated().map { index, member in
+            + members.enumerated().flatMap { index, member in
+                if let cpu = member.processor.cpu as? any ReportingCPU {
+                    return cpu.reports.map { $0.part(of: "cpu\(index)") }
+                }
                 var report = CounterReport(part: "cpu\(index)")
                 for counter in member.processor.cpu.counters { report.add(counter.name, counter.value) }
-                return report
+                return [report]
             }
     }
+
+    /// LSTAR of the first vCPU.
+    var systemCallEntry: UInt64 { members.first?.processor.state.lstar ?? 0 }
 }
 
 /// How often vCPUs returned, by reason.

@@ -15,10 +15,14 @@ final class TranslatedProcessors: ProcessorFactory {
     }
 
     private let shared = Mutex<Shared?>(nil)
-    private let countsInstructions: Bool
+    private let observation: TranslatorObservation
+    private let checks: Bool
 
-    /// `countsInstructions`: Counters tell the instructions that translated code ran, at a small cost.
-    init(countsInstructions: Bool) { self.countsInstructions = countsInstructions }
+    /// `observation`: What is counted and sampled while the machine runs. `checks`: All that runs is compared with the interpreter.
+    init(_ observation: TranslatorObservation, checks: Bool = false) {
+        self.observation = observation
+        self.checks = checks
+    }
 
     func makeProcessor(_ setup: ProcessorSetup) throws(MachineError) -> Processor {
         let caches = try caches(setup.memory)
@@ -42,7 +46,9 @@ final class TranslatedProcessors: ProcessorFactory {
                 interpreter: interpreter,
                 cache: caches.translated,
                 cpuCount: setup.count,
-                countsInstructions: countsInstructions
+                observation: observation,
+                reportsShared: setup.index == 0,
+                checks: checks
             )
             return Processor(cpu: cpu, state: cpu.state, endsTurns: false) { cpu.stateChanged() }
         } catch {
@@ -59,7 +65,7 @@ final class TranslatedProcessors: ProcessorFactory {
                     let made = Shared(
                         memory: ObjectIdentifier(memory),
                         interpreted: interpreted,
-                        translated: try TranslationCache(interpreted)
+                        translated: try TranslationCache(interpreted, observation: observation)
                     )
                     shared = made
                     return .success(made)

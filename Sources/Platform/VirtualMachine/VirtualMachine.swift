@@ -1,5 +1,8 @@
 internal import DiskImage
+internal import Glibc
+internal import SystemCalls
 public import Telemetry
+internal import X86Translator
 
 /// A machine from its start to its end, over any number of resets.
 ///
@@ -22,16 +25,34 @@ public final class VirtualMachine {
         _ configuration: MachineConfiguration,
         serial: SerialBackend,
         control: MachineControl,
-        trace: MachineTrace? = nil
+        trace: MachineTrace? = nil,
+        profile: MachineProfile? = nil
     ) throws(MachineError) {
         let factory: any ProcessorFactory
         switch configuration.engine {
-        case .interpret: factory = InterpretedProcessors()
-        case .translate:
+        case .interpret:
+            guard profile == nil, !configuration.writesPerfMap else {
+                throw .engine(reason: "only translated code can be profiled: use --engine translate")
+            }
+            factory = InterpretedProcessors()
+        case .translate, .check:
             guard configuration.clock == .host else {
                 throw .engine(reason: "time that is counted in instructions needs --engine interpret")
             }
-            factory = TranslatedProcessors(countsInstructions: configuration.countsInstructions)
+            let checks = configuration.engine == .check
+            guard !checks || configuration.processorCount == 1 else {
+                throw .engine(reason: "--engine check compares one processor: use --cpus 1")
+            }
+            let perfMap = configuration.writesPerfMap ? "/tmp/perf-\(getpid()).map" : nil
+            let observation = TranslatorObservation(
+                isCounting: configuration.countsInstructions,
+                profile: profile,
+                perfMapPath: perfMap
+            )
+            if let perfMap, !observation.hasPerfMap {
+                throw .cannotOpen(path: perfMap, cause: SystemCallError("open", errno: errno))
+            }
+            factory = TranslatedProcessors(observation, checks: checks)
         }
         try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory)
     }
@@ -93,6 +114,15 @@ public final class VirtualMachine {
         }
     }
 
+    /// What ``EngineKind/check`` compared, and what it let differ, a line each.
+    public var checkFigures: [String] {
+        let rows = runner.reports.flatMap(\.rows).filter { $0.name.hasPrefix("checked") || $0.name.hasPrefix("masked") }
+        return rows.map { "\($0.name): \($0.value)" } + Translator.checkMasks.map { "may differ: \($0)" }
+    }
+
     /// The counters of `--stats`, of the last power cycle.
     public var reports: [CounterReport] { runner.reports }
+
+    /// Where the guest's kernel is entered by SYSCALL, of the last power cycle; 0 if nothing has set it.
+    public var systemCallEntry: UInt64 { runner.systemCallEntry }
 }

@@ -44,6 +44,11 @@ public struct BootCommand: ParsableCommand {
               What the guest does with its devices, in a file:
                 viv boot --kernel vmlinuz --trace io,exceptions:guest.log
 
+              Where the guest spends its time, with its own names:
+                viv boot --kernel vmlinuz --busybox busybox --append quiet \\
+                  --command 'cat /proc/kallsyms' >kallsyms
+                viv boot --kernel vmlinuz --profile folded.txt --symbols kallsyms
+
             EXIT STATUS
               0      the guest powered off
               1      a file or the host stood in the way; one line says which
@@ -110,13 +115,18 @@ public struct BootCommand: ParsableCommand {
     )
     var serial = SerialPort.standardIO
 
-    @Flag(help: "Connect a virtio console (hvc0) to --serial in the serial port's place.")
+    @Flag(help: "Connect a virtio console (hvc0) to --serial in the serial port's place; the kernel needs its driver.")
     var virtioConsole = false
 
     @Option(help: "What executes the guest's code; auto takes the fastest there is.")
     var engine = EngineOption.auto
 
-    @Option(help: "The guest's time: the host's, or one nanosecond an executed instruction, the same in every run.")
+    @Option(
+        help: ArgumentHelp(
+            "The guest's time: the host's, or one nanosecond an executed instruction, the same in every run. Random"
+                + " numbers and the date remain the host's: equal runs need a CPU without RDRAND (x86-64-v2)."
+        )
+    )
     var clock = ClockOption.host
 
     @Flag(help: "End when the guest resets or triple-faults, instead of starting again.")
@@ -132,6 +142,22 @@ public struct BootCommand: ParsableCommand {
 
     @Flag(help: "Print counters to standard error at the end.")
     var stats = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Sample where the guest is: stacks for flame graphs in FILE, hot addresses on standard error.",
+            valueName: "file"
+        )
+    )
+    var profile: String?
+
+    @Option(
+        help: ArgumentHelp("Names for --profile: a System.map, or the guest's /proc/kallsyms.", valueName: "file")
+    )
+    var symbols: String?
+
+    @Flag(help: "Tell perf the names of translated code, in /tmp/perf-PID.map.")
+    var perfMap = false
 
     public init() {}
 
@@ -154,6 +180,7 @@ public struct BootCommand: ParsableCommand {
         guard (1...MachineConfiguration.processorLimit).contains(cpus) else {
             throw ValidationError("--cpus \(cpus): 1 to \(MachineConfiguration.processorLimit) are possible")
         }
+        if symbols != nil, profile == nil { throw ValidationError("--symbols needs --profile") }
         guard memory.bytes >= 2 << 20 else { throw ValidationError("--memory \(memory): at least 2M are needed") }
     }
 
@@ -172,7 +199,9 @@ public struct BootCommand: ParsableCommand {
     }
 
     private func boot() throws(CommandFailure) -> Int32 {
-        let configuration = try makeConfiguration()
+        let choice = engine.choice(clock: clock, trace: trace?.events ?? [])
+        let configuration = try makeConfiguration(choice)
+        let profiling = try profile.map { path throws(CommandFailure) in try ProfileOutput(path, symbols: symbols) }
         let control = MachineControl()
         let isInteractive = serial == .standardIO && RawTerminal.isTerminal
         let outcome: MachineOutcome
@@ -181,7 +210,7 @@ public struct BootCommand: ParsableCommand {
             let backend = try SerialBackend(serial, filter: isInteractive ? Self.escapes(control) : nil)
             if let path = backend.terminalPath { Console.say("viv: the serial port is \(path)") }
             let log: MachineTrace? = if let trace { try MachineTrace(trace) } else { nil }
-            machine = try VirtualMachine(configuration, serial: backend, control: control, trace: log)
+            machine = try VirtualMachine(configuration, serial: backend, control: control, trace: log, profile: profiling?.profile)
         } catch {
             throw CommandFailure(error)
         }
@@ -196,9 +225,17 @@ public struct BootCommand: ParsableCommand {
         RawTerminal.restore()
         if isInteractive, outcome == .quit { Console.say("\nviv: \(outcome)") }
         if stats {
+            Console.say("machine  engine  \(choice)")
             for report in machine.reports { Console.say("\(report)") }
         }
+        if engine == .check { sayWhatWasChecked(machine) }
+        try profiling?.write(systemCallEntry: machine.systemCallEntry)
         return ExitStatus.status(of: outcome, plain: command != nil)
+    }
+
+    /// What `--engine check` compared, and what it let differ.
+    private func sayWhatWasChecked(_ machine: VirtualMachine) {
+        for line in machine.checkFigures { Console.say("viv: \(line)") }
     }
 
     /// Ends the machine where the user types an escape.
@@ -211,7 +248,7 @@ public struct BootCommand: ParsableCommand {
         }
     }
 
-    private func makeConfiguration() throws(CommandFailure) -> MachineConfiguration {
+    private func makeConfiguration(_ choice: EngineChoice) throws(CommandFailure) -> MachineConfiguration {
         guard let model = CPUModel.named(cpu) else { throw CommandFailure("there is no CPU model '\(cpu)'") }
         return MachineConfiguration(
             boot: try bootSource(),
@@ -223,8 +260,9 @@ public struct BootCommand: ParsableCommand {
             clock: clock == .host ? .host : .instructions,
             hasVirtioConsole: virtioConsole,
             restartsOnReset: !noReboot,
-            engine: engine.kind(clock: clock),
-            countsInstructions: stats
+            engine: choice.kind,
+            countsInstructions: stats,
+            writesPerfMap: perfMap
         )
     }
 

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Boot
 internal import Glibc
+internal import X86
 import X86Decoder
 
 /// `viv disasm`.
@@ -8,7 +10,15 @@ struct Disasm: ParsableCommand {
         commandName: "disasm",
         abstract: "Print the instructions of a file as Vivarium decodes them.",
         discussion:
-            "An ELF file shows its executable sections; anything else, or any file with --raw, is code from its first byte."
+            """
+            An ELF file shows its executable sections; anything else, or any file with --raw, is code from its \
+            first byte. With --translated, one block of 64-bit code is shown with the host code that the \
+            translator makes for it: R9 and RCX are its scratch registers, R10 and R11 hold the guest's RCX and \
+            RSP, and GS addresses the virtual CPU's registers and TLB.
+
+            EXAMPLE
+              viv disasm --translated --hex '48 8b 47 08 c3' --address 0xffffffff81000000
+            """
     )
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -28,6 +38,15 @@ struct Disasm: ParsableCommand {
     @Option(help: "Code as hexadecimal digits instead of a file.")
     var hex: String?
 
+    @Flag(help: "Print one block of 64-bit code beside the host code that the translator makes for it.")
+    var translated = false
+
+    @Option(help: "Where the block of --translated starts; the start of the code if it is not given.")
+    var address: String?
+
+    @Option(help: ArgumentHelp("The CPU model that --translated is for.", valueName: "model"))
+    var cpu = CPUModel.vivariumV3.name
+
     @Option(help: "text or json (one object a line).")
     var format: Format = .text
 
@@ -36,6 +55,7 @@ struct Disasm: ParsableCommand {
 
     func run() throws {
         let regions = try regions()
+        if translated { return try printTranslation(of: regions) }
         var output = DisasmOutput(format: format)
         for region in regions { output.print(region) }
         output.flush()
@@ -43,10 +63,7 @@ struct Disasm: ParsableCommand {
 
     /// The code to be shown.
     private func regions() throws -> [CodeRegion] {
-        let digits = base.hasPrefix("0x") ? base.dropFirst(2) : base[...]
-        guard let address = UInt64(digits, radix: base.hasPrefix("0x") ? 16 : 10) else {
-            throw ValidationError("--base \(base) is not a number")
-        }
+        guard let address = Self.number(base) else { throw ValidationError("--base \(base) is not a number") }
         guard let size = CodeSize(bits: bits ?? 64) else {
             throw ValidationError("--bits \(bits ?? 0) is not 16, 32 or 64")
         }
@@ -67,6 +84,10 @@ struct Disasm: ParsableCommand {
         return [CodeRegion(name: "", address: address, size: size, bytes: bytes)]
     }
 
+    static func number(_ text: String) -> UInt64? {
+        text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
+    }
+
     static func bytes(hexadecimal text: String) -> [UInt8]? {
         let digits = text.filter { !$0.isWhitespace && $0 != "," }
         guard digits.count % 2 == 0 else { return nil }
@@ -84,17 +105,9 @@ struct Disasm: ParsableCommand {
         return bytes
     }
 
-    private static func contents(of path: String) throws -> [UInt8] {
-        let file = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
-        defer { if file != STDIN_FILENO { close(file) } }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
-            guard count >= 0 else { throw CommandFailure("\(path): \(unsafe String(cString: strerror(errno)))") }
-            if count == 0 { return bytes }
-            bytes += buffer[..<count]
+    private static func contents(of path: String) throws(CommandFailure) -> [UInt8] {
+        do throws(BootError) { return try HostFile.read(path == "-" ? "/dev/stdin" : path).bytes } catch {
+            throw CommandFailure(error)
         }
     }
 }

@@ -9,8 +9,15 @@
 /* memfd_create(2) with MFD_CLOEXEC: the descriptor, or -errno. */
 int clinux_memfd_create(const char *name);
 
+/* The same with MFD_NOEXEC_SEAL, without which a host whose vm.memfd_noexec is 2 makes none: such a file can be mapped, also to run
+   code from, but never be executed itself. */
+int clinux_memfd_create_sealed(const char *name);
+
 /* fallocate(2) with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE: 0, or -errno. */
 int clinux_punch_hole(int fd, int64_t offset, int64_t length);
+
+/* mremap(2) with an old size of 0: a second mapping of the shared memory at `address`, with its protection; or MAP_FAILED. */
+void *clinux_alias(void *address, size_t length);
 
 /* ioctl(2): the result, or -errno. Does not retry on EINTR. */
 int clinux_ioctl(int fd, unsigned long request, uintptr_t argument);
@@ -29,5 +36,10 @@ static inline uint32_t clinux_atomic_load(const uint32_t *word) { return __atomi
 /* posix_openpt(3), grantpt(3), unlockpt(3) and ptsname_r(3), which glibc declares only for X/Open sources: the controlling
    side's descriptor, closed on exec, and the other side's path; or -errno. */
 int clinux_openpt(char *path, size_t path_size);
+
+/* Calls `code(argument)`, generated code in which SIMD exceptions may be unmasked: -1 if it returned, or MXCSR as the
+   exception that ended it left it. MXCSR is 0x1F80 and the x87 state empty after an exception. The first call installs a handler for SIGFPE;
+   signals of other code go on to the handler that was there before. */
+int64_t clinux_call_raising(void (*code)(void *), void *argument);
 
 #endif

@@ -1,5 +1,6 @@
 #ifndef CTRANSLATOR_H
 #define CTRANSLATOR_H
+#include "CSampler.h"
 #include <stdint.h>
 
 /* What the signal handler must know of the vCPU whose translated code a thread runs. It decides nothing: a fault inside the
@@ -20,5 +21,8 @@ int ctranslator_enter_thread(const struct ctranslator_context *context, void *bl
 
 /* Installs the handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL once a process. 0, or a negative errno. */
 int ctranslator_install(void);
+
+/* Whether a thread may set its GS base: sets it to what it is. 0, or a negative errno. */
+int ctranslator_probe(void);
 
 #endif

@@ -29,9 +29,13 @@ extension Core {
 
     @inline(never)
     func executeCall(_ i: Instruction) throws(Fault) {
-        let next = state.rip
-        try branch(to: try branchTarget(i))
-        try pushOperand(i, next)
+        let pointer = state.rsp
+        let target = try branchTarget(i)
+        try pushOperand(i, state.rip)
+        do throws(Fault) { try branch(to: target) } catch {
+            state.rsp = pointer
+            throw error
+        }
     }
 
     /// RET: where the target is bad the stack pointer stays.

@@ -49,7 +49,8 @@ extension Core {
     /// The flags of INC: CF stays.
     @inline(__always)
     func setFlagsIncrement<T: OperandInteger>(_ result: T) {
-        let overflow = result == 1 &<< T(truncatingIfNeeded: T.bitWidth &- 1)
+        // The top bit alone. Swift 6.3.1 folds a comparison with 1 << 63 to false here.
+        let overflow = result != 0 && result &+ result == 0
         setFlagsKeepingCarry(result, overflow: overflow, auxiliary: result & 15 == 0)
     }
 

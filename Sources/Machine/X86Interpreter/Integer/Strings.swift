@@ -28,8 +28,10 @@ extension Core {
         let s = state
         let isRepeated = !i.pointee.prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
         let isBackward = s.systemFlags & RFlags.df != 0
-        // Answers of devices belong to the iteration that asked; the trap flag traps after each iteration.
-        let isSingle = isRepeated && (s.systemFlags & RFlags.tf != 0 || services.hasAnswers)
+        // Answers of devices belong to the iteration that asked; the trap flag and data breakpoints trap after an iteration.
+        let isSingle =
+            isRepeated
+            && (s.systemFlags & RFlags.tf != 0 || services.hasAnswers || s.debugRegister(7) & 0xFF != 0)
         return StringRun(
             mask: addressMask(i),
             step: isBackward ? 0 &- UInt64(width) : UInt64(width),
@@ -270,8 +272,10 @@ extension Core {
             let count = remaining(run)
             if count == 0 { return }
             let (from, to) = (state.rsi & run.mask, state.rdi & run.mask)
-            let source = isScan ? 0 : try segmentLinear(segment, from, width, write: false)
+            // Intel's CPUs access the destination first: it faults alone, even where the source is not canonical.
             let target = try segmentLinear(0, to, width, write: false)
+            let right = isScan || hostReadPointer(target) != nil ? nil : try load(T.self, target)
+            let source = isScan ? 0 : try segmentLinear(segment, from, width, write: false)
             let a: T
             let b: T
             var compared: UInt64 = 1
@@ -280,8 +284,8 @@ extension Core {
             {
                 (a, b, compared) = block
             } else {
+                if let right { b = right } else { b = try load(T.self, target) }
                 a = isScan ? register(0, T.self) : try load(T.self, source)
-                b = try load(T.self, target)
             }
             let bytes = compared == 1 ? run.step : compared &* UInt64(width)
             if !isScan { advance(6, bytes, run) }

@@ -70,13 +70,16 @@ extension Core {
     @inline(__always)
     func call(_ i: Instruction) throws(Fault) { try callIndirect(state.rip &+ i.pointee.immediate) }
 
-    /// A near call in 64-bit mode.
+    /// A near call in 64-bit mode; the return address is stored even where the target is bad, as on Intel's CPUs.
     @inline(__always)
     func callIndirect(_ target: UInt64) throws(Fault) {
         let s = state
-        let next = s.rip
-        try branch(to: target)
-        try push(next)
+        let pointer = s.rsp
+        try push(s.rip)
+        do throws(Fault) { try branch(to: target) } catch {
+            s.rsp = pointer
+            throw error
+        }
     }
 
     /// RET in 64-bit mode: a bad target leaves the stack pointer as it was.

@@ -79,10 +79,13 @@ extension Core {
         return true
     }
 
-    /// Notes the data breakpoints that an access hits; they are reported after the instruction.
+    /// Notes the data breakpoints that an access hits; they are reported after the instruction, or after the iteration of a
+    /// repeated one (SDM 3B §17.2.4).
     func dataBreakpoint(linear: UInt64, byteCount: Int, write: Bool) {
         let found = hits(linear, byteCount, kinds: write ? 0b1010 : 0b1000)
-        if found != 0 { state[field: SystemLayout.pendingDebug] |= found }
+        guard found != 0 else { return }
+        state[field: SystemLayout.pendingDebug] |= found
+        leaveBlock()
     }
 
     /// Notes the I/O breakpoints that an access to a port hits.

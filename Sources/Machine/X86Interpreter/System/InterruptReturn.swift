@@ -5,6 +5,8 @@ extension Core {
     /// IRET, IRETD and IRETQ in every mode.
     func interruptReturn(_ i: Instruction) throws(Fault) {
         let byteCount = Int(i.pointee.operandByteCount)
+        // Also where it faults (SDM 3C §28.2.3 "NMI unblocking due to IRET").
+        nonMaskableBlocked = false
         switch state.mode {
         case .real: try returnReal(byteCount)
         case .virtual8086: try returnVirtual(byteCount)
@@ -15,7 +17,6 @@ extension Core {
             if state.systemFlags & RFlags.nt != 0 { return try returnToTask() }
             try returnProtected(byteCount)
         }
-        nonMaskableBlocked = false
         leaveBlock()
     }
 
@@ -88,7 +89,6 @@ extension Core {
         }
         guard target.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: selector.code) }
         try switchTask(selector, target, .interruptReturn, errorCode: nil, ext: 0, flags: 0)
-        nonMaskableBlocked = false
     }
 
     private func returnProtected(_ byteCount: Int) throws(Fault) {

@@ -82,13 +82,13 @@ extension Core {
         s.cr0 |= CR0.taskSwitched
         s.setDebugRegister(7, s.debugRegister(7) & ~0x155)
         do throws(Fault) {
-            try enter(image, is32: is32, nests: cause.nests)
+            try enter(image, is32: is32, nests: cause.nests, ext: ext)
             if let errorCode {
-                var stack = currentStack()
+                var stack = currentStack(code: ext)
                 try pushAll([UInt64(errorCode)], byteCount: is32 ? 4 : 2, &stack)
                 s.rsp = stack.pointer
             }
-            guard s.rip <= UInt64(s[.cs].limit) else { throw .generalProtection() }
+            guard s.rip <= UInt64(s[.cs].limit) else { throw .generalProtection(ext) }
         } catch {
             modeChanged()
             deliver(error)
@@ -158,8 +158,8 @@ extension Core {
         }
     }
 
-    /// Loads the new task's registers, then its segments; faults are the new task's.
-    private func enter(_ image: TaskImage, is32: Bool, nests: Bool) throws(Fault) {
+    /// Loads the new task's registers, then its segments; faults are the new task's, with `ext` in their error codes.
+    private func enter(_ image: TaskImage, is32: Bool, nests: Bool, ext: UInt32) throws(Fault) {
         let s = state
         var isBadTable = false
         if is32, s.cr0 & CR0.paging != 0 {
@@ -178,13 +178,13 @@ extension Core {
         // A fault before CS is valid is raised at the privilege of its selector.
         s.cpl = s.systemFlags & RFlags.vm != 0 ? 3 : image.selectors[1].rpl
         modeChanged()
-        if isBadTable { throw .generalProtection() }
+        if isBadTable { throw .generalProtection(ext) }
 
         if !image.ldt.isNull {
-            guard image.ldt & 4 == 0 else { throw .exception(ExceptionVector.invalidTSS, code: image.ldt.code) }
-            let local = try descriptor(image.ldt, vector: ExceptionVector.invalidTSS)
+            guard image.ldt & 4 == 0 else { throw .exception(ExceptionVector.invalidTSS, code: image.ldt.code | ext) }
+            let local = try descriptor(image.ldt, vector: ExceptionVector.invalidTSS, ext: ext)
             guard !local.isCodeOrData, local.type == DescriptorType.ldt, local.isPresent else {
-                throw .exception(ExceptionVector.invalidTSS, code: image.ldt.code)
+                throw .exception(ExceptionVector.invalidTSS, code: image.ldt.code | ext)
             }
             s[.ldtr] = local.segment(image.ldt)
         }
@@ -195,34 +195,34 @@ extension Core {
             modeChanged()
             return
         }
-        try enterSegments(image)
+        try enterSegments(image, ext: ext)
         modeChanged()
     }
 
-    private func enterSegments(_ image: TaskImage) throws(Fault) {
+    private func enterSegments(_ image: TaskImage, ext: UInt32) throws(Fault) {
         let s = state
         let invalid = ExceptionVector.invalidTSS
         let codeSelector = image.selectors[1]
-        guard !codeSelector.isNull else { throw .exception(invalid, code: 0) }
-        var code = try descriptor(codeSelector, vector: invalid)
+        guard !codeSelector.isNull else { throw .exception(invalid, code: ext) }
+        var code = try descriptor(codeSelector, vector: invalid, ext: ext)
         let level = codeSelector.rpl
         guard code.isCode, code.isConforming ? code.dpl <= level : code.dpl == level else {
-            throw .exception(invalid, code: codeSelector.code)
+            throw .exception(invalid, code: codeSelector.code | ext)
         }
-        guard code.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: codeSelector.code) }
+        guard code.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: codeSelector.code | ext) }
         try markAccessed(&code)
-        s[.ss] = try stackSegment(image.selectors[2], level: level, vector: invalid)
+        s[.ss] = try stackSegment(image.selectors[2], level: level, vector: invalid, ext: ext)
         s[.cs] = code.segment(codeSelector)
         for (register, index) in [(SegmentRegister.es, 0), (.ds, 3), (.fs, 4), (.gs, 5)] {
             let selector = image.selectors[index]
             guard !selector.isNull else { continue }
-            var data = try descriptor(selector, vector: invalid)
+            var data = try descriptor(selector, vector: invalid, ext: ext)
             guard data.isCodeOrData, data.isReadable,
                 data.isConforming || (selector.rpl <= data.dpl && level <= data.dpl)
             else {
-                throw .exception(invalid, code: selector.code)
+                throw .exception(invalid, code: selector.code | ext)
             }
-            guard data.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: selector.code) }
+            guard data.isPresent else { throw .exception(ExceptionVector.segmentNotPresent, code: selector.code | ext) }
             try markAccessed(&data)
             s[register] = data.segment(selector)
         }

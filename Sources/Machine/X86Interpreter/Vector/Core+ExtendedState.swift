@@ -78,13 +78,14 @@ extension Core {
     private func fxsave(_ i: Instruction, isWide: Bool) throws(Fault) {
         let linear = try fxArea(i, write: true)
         // All 512 bytes are accessed, though the last are not written.
-        try checkWritable(linear, 512, rules: ruleTable)
+        try probe(linear, first: 0, last: 511, write: true)
         packLegacy(isWide: isWide)
         try storeBytes(linear, from: raw + VectorScratch.area, legacyByteCount)
     }
 
     private func fxrstor(_ i: Instruction, isWide: Bool) throws(Fault) {
         let linear = try fxArea(i, write: false)
+        try probe(linear, first: 0, last: 511, write: false)
         try loadBytes(linear, into: raw + VectorScratch.area, 512)
         let mxcsr = state[dword: VectorScratch.area + 24]
         guard mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
@@ -116,8 +117,12 @@ extension Core {
         x87Status = raw.load(fromByteOffset: area + 2, as: UInt16.self)
         x87Tags = UInt16(s[byte: area + 4])
         x87Opcode = raw.load(fromByteOffset: area + 6, as: UInt16.self) & 0x7FF
-        x87InstructionPointer = isWide ? s[field: area + 8] : s[field: area + 8] & 0xFFFF_FFFF
-        x87DataPointer = isWide ? s[field: area + 16] : s[field: area + 16] & 0xFFFF_FFFF
+        let instruction = s[field: area + 8]
+        let data = s[field: area + 16]
+        // The instruction pointer is made canonical, the data pointer is not.
+        x87InstructionPointer =
+            isWide ? UInt64(bitPattern: Int64(bitPattern: instruction << 16) >> 16) : instruction & 0xFFFF_FFFF
+        x87DataPointer = isWide ? data : data & 0xFFFF_FFFF
         for index in 0..<8 {
             s[field: VectorRegister.x87(index)] = s[field: area + 32 + index * 16]
             s[field: VectorRegister.x87(index) + 8] = s[field: area + 40 + index * 16] & 0xFFFF
@@ -137,6 +142,41 @@ extension Core {
     /// IA32_XSS is always 0.
     private var requested: UInt64 { (state.rdx << 32 | state.rax & 0xFFFF_FFFF) & state.xcr0 }
 
+    /// The linear address of an XSAVE area with room for `components`, aligned as it must be.
+    private func xsaveArea(_ i: Instruction, _ components: UInt64, write: Bool) throws(Fault) -> UInt64 {
+        let linear = try linearAddress(i, lastByte(components) + 1, write: write)
+        guard linear & 63 == 0 else { throw .generalProtection() }
+        return linear
+    }
+
+    /// The last byte of an area that is accessed for `components`: that of AVX, or of the header.
+    private func lastByte(_ components: UInt64) -> Int {
+        components & StateComponent.avx != 0 ? StateComponent.byteCount - 1 : StateComponent.avxOffset - 1
+    }
+
+    /// The first byte that is accessed for `components`: that of x87, MXCSR, or the header.
+    ///
+    /// `avxHasMXCSR`: MXCSR belongs to AVX too, as in the standard format.
+    private func firstByte(_ components: UInt64, avxHasMXCSR: Bool) -> Int {
+        if components & StateComponent.x87 != 0 { return 0 }
+        let owners = avxHasMXCSR ? StateComponent.sse | StateComponent.avx : StateComponent.sse
+        return components & owners != 0 ? 24 : StateComponent.headerOffset
+    }
+
+    /// Proves that an area can be accessed from byte `first` to byte `last`, which lie in at most two pages.
+    ///
+    /// Intel's CPUs try the last byte before the first.
+    private func probe(_ linear: UInt64, first: Int, last: Int, write: Bool) throws(Fault) {
+        for offset in [last, first] {
+            let address = wrapLinear(linear &+ UInt64(offset))
+            if write {
+                try checkWritable(address, 1, rules: ruleTable)
+            } else {
+                _ = try load(UInt8.self, address)
+            }
+        }
+    }
+
     /// XSAVE, XSAVEOPT, XSAVEC and XSAVES (SDM 1 §13.7 to §13.11).
     ///
     /// The modified optimisation is not used.
@@ -144,10 +184,9 @@ extension Core {
         try checkXSAVE()
         let s = state
         let wanted = requested
-        let byteCount = wanted & StateComponent.avx != 0 ? StateComponent.byteCount : StateComponent.avxOffset
-        let linear = try linearAddress(i, byteCount, write: true)
-        guard linear & 63 == 0 else { throw .generalProtection() }
-        try checkWritable(linear, byteCount, rules: ruleTable)
+        let linear = try xsaveArea(i, wanted, write: true)
+        let first = firstByte(wanted, avxHasMXCSR: !compacts)
+        try probe(linear, first: first, last: lastByte(wanted), write: true)
         var used = componentsInUse
         if compacts, s.mxcsr != 0x1F80 { used |= StateComponent.sse }
         var header: UInt64 = 0
@@ -180,39 +219,36 @@ extension Core {
         try checkXSAVE()
         let s = state
         let wanted = requested
-        let probe = try linearAddress(i, StateComponent.avxOffset, write: false)
-        guard probe & 63 == 0 else { throw .generalProtection() }
-        try loadBytes(probe, into: raw + VectorScratch.area, StateComponent.avxOffset)
+        let linear = try xsaveArea(i, wanted, write: false)
         let header = VectorScratch.area + StateComponent.headerOffset
+        // XCOMP_BV is read first: it says where the components are.
+        _ = try load(UInt64.self, linear &+ UInt64(StateComponent.headerOffset + 8))
+        try loadBytes(linear &+ UInt64(StateComponent.headerOffset), into: raw + header, 64)
         let present = s[field: header]
         let layout = s[field: header + 8]
         let isCompacted = layout & StateComponent.compacted != 0
+        // Intel's CPUs find a missing page before they look at the rest of the header.
+        guard !isCompacted || layout & ~StateComponent.compacted & ~s.xcr0 == 0 else { throw .generalProtection() }
+        let placed = isCompacted ? wanted & layout : wanted
+        let first = firstByte(placed, avxHasMXCSR: !isCompacted)
+        let end = lastByte(placed) + 1
+        try probe(linear, first: first, last: end - 1, write: false)
         guard s[field: header + 16] == 0, isCompacted || !needsCompacted else { throw .generalProtection() }
         if isCompacted {
             for word in 3..<8 where s[field: header + word * 8] != 0 { throw .generalProtection() }
-            guard layout & ~StateComponent.compacted & ~s.xcr0 == 0, present & ~layout == 0,
-                present & StateComponent.compacted == 0
-            else { throw .generalProtection() }
+            guard present & ~layout == 0, present & StateComponent.compacted == 0 else { throw .generalProtection() }
         } else {
             guard layout == 0, present & ~s.xcr0 == 0 else { throw .generalProtection() }
         }
+        try loadBytes(linear &+ UInt64(first), into: raw + VectorScratch.area + first, end - first)
         let loaded = wanted & present
         let loadsMXCSR =
             isCompacted ? loaded & StateComponent.sse != 0 : wanted & (StateComponent.sse | StateComponent.avx) != 0
         let mxcsr = s[dword: VectorScratch.area + 24]
+        // Intel's CPUs have restored the x87 state before they look at MXCSR.
+        restoreX87(wanted: wanted, loaded: loaded, isWide: isWide)
         guard !loadsMXCSR || mxcsr & 0xFFFF_0000 == 0 else { throw .generalProtection() }
         let registers = vectorRegisterCount * 16
-        if loaded & StateComponent.avx != 0 {
-            let linear = try linearAddress(i, StateComponent.byteCount, write: false)
-            let target = raw + VectorScratch.area + StateComponent.avxOffset
-            try loadBytes(linear &+ UInt64(StateComponent.avxOffset), into: target, registers)
-        }
-        if loaded & StateComponent.x87 != 0 {
-            unpackX87(isWide: isWide)
-        } else if wanted & StateComponent.x87 != 0 {
-            initializeX87()
-            (raw + VectorRegister.x87(0)).initializeMemory(as: UInt8.self, repeating: 0, count: 128)
-        }
         if loadsMXCSR {
             s.mxcsr = mxcsr
         } else if isCompacted, wanted & StateComponent.sse != 0 {
@@ -232,6 +268,13 @@ extension Core {
             wanted & StateComponent.avx != 0,
             loaded & StateComponent.avx != 0
         )
+    }
+
+    private func restoreX87(wanted: UInt64, loaded: UInt64, isWide: Bool) {
+        guard wanted & StateComponent.x87 != 0 else { return }
+        if loaded & StateComponent.x87 != 0 { return unpackX87(isWide: isWide) }
+        initializeX87()
+        (raw + VectorRegister.x87(0)).initializeMemory(as: UInt8.self, repeating: 0, count: 128)
     }
 
     /// Loads a component's registers from the image, or zeroes them where the image says that they are initial.

@@ -65,31 +65,42 @@ extension Core {
         let s = state
         let traits = plan.pointee.traits
         let isMemory = plan.pointee.byteCount != 0
-        var linear: UInt64 = 0
-        if isMemory {
-            linear = try vectorAddress(i, plan)
-            if traits.contains(.readsMemory) {
-                try loadBytes(linear, into: raw + VectorScratch.operand, plan.pointee.byteCount)
-            } else {
-                // What can fault is proved before the stack moves.
-                try checkWritable(linear, plan.pointee.byteCount, rules: ruleTable)
-            }
+        if isMemory, traits.contains(.readsMemory) {
+            try loadBytes(try vectorAddress(i, plan), into: raw + VectorScratch.operand, plan.pointee.byteCount)
         }
         if traits.contains(.readsFlags) { s[field: VectorScratch.flags] = s.rflags & RFlags.arithmetic | 2 }
+        let before = raw + VectorScratch.area
+        if traits.contains(.writesMemory) {
+            before.copyMemory(from: raw + CPUState.xsaveOffset, byteCount: Self.x87ByteCount)
+        }
         let opcode = x87Opcode
         let dataPointer = x87DataPointer
         plan.pointee.code.call(raw)
         let failed = x87Status & ~x87Control & 0x3F
         x87InstructionPointer = instructionRIP
-        x87DataPointer = isMemory ? effectiveOffset(i) : dataPointer
-        let encoding = plan.pointee.encoding
-        // FOP is that of the last instruction that raised an unmasked exception (SDM 1 §8.1.9.1).
-        x87Opcode = failed != 0 ? UInt16(encoding.opcode & 7) << 8 | UInt16(i.pointee.modRM) : opcode
-        // A store whose result could not be made writes nothing; an inexact one does.
+        // FOP and FDP are those of the last instruction that raised an unmasked exception (SDM 1 §8.1.9.1, CPUID.7.0:EBX bit 6).
+        x87Opcode = failed != 0 ? UInt16(plan.pointee.encoding.opcode & 7) << 8 | UInt16(i.pointee.modRM) : opcode
+        x87DataPointer = failed != 0 && isMemory ? effectiveOffset(i) : dataPointer
+        // A store whose result could not be made touches no memory, not even to fault; an inexact one does.
         if traits.contains(.writesMemory), failed & 0x1F == 0 {
-            try storeBytes(linear, from: raw + VectorScratch.operand, plan.pointee.byteCount)
+            do throws(Fault) {
+                try storeX87(try vectorAddress(i, plan), plan.pointee.byteCount)
+            } catch {
+                (raw + CPUState.xsaveOffset).copyMemory(from: before, byteCount: Self.x87ByteCount)
+                throw error
+            }
         }
         if traits.contains(.writesFlags) { s.setArithmeticFlags(s[field: VectorScratch.flags]) }
+    }
+
+    /// The x87 part of the legacy area, and MXCSR.
+    private static var x87ByteCount: Int { 160 }
+
+    /// Ten bytes are two stores on Intel's CPUs: the first eight bytes are written where only the others fault.
+    private func storeX87(_ linear: UInt64, _ byteCount: Int) throws(Fault) {
+        let source = raw + VectorScratch.operand
+        try storeBytes(linear, from: source, min(byteCount, 8))
+        if byteCount > 8 { try storeBytes(wrapLinear(linear &+ 8), from: source + 8, byteCount &- 8) }
     }
 
     /// What RESET leaves of x87, MMX, SSE and AVX (SDM 3A table 9-1); INIT keeps all of it.

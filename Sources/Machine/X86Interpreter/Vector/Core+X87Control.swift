@@ -42,6 +42,7 @@ extension Core {
     private func storeEnvironment(_ i: Instruction) throws(Fault) {
         let count = environmentByteCount(i)
         let linear = try linearAddress(i, count, write: true)
+        try probeX87(linear, count, i, write: true)
         packEnvironment(i)
         try storeBytes(linear, from: raw + VectorScratch.operand, count)
         x87Control |= 0x3F
@@ -52,6 +53,7 @@ extension Core {
         try checkPendingX87()
         let count = environmentByteCount(i)
         let linear = try linearAddress(i, count, write: false)
+        try probeX87(linear, count, i, write: false)
         try loadBytes(linear, into: raw + VectorScratch.operand, count)
         unpackEnvironment(i)
     }
@@ -60,6 +62,7 @@ extension Core {
     private func saveX87(_ i: Instruction) throws(Fault) {
         let header = environmentByteCount(i)
         let linear = try linearAddress(i, header + 80, write: true)
+        try probeX87(linear, header + 80, i, write: true)
         packEnvironment(i)
         for index in 0..<8 {
             let target = raw + VectorScratch.operand + header + index * 10
@@ -73,11 +76,28 @@ extension Core {
         try checkPendingX87()
         let header = environmentByteCount(i)
         let linear = try linearAddress(i, header + 80, write: false)
+        try probeX87(linear, header + 80, i, write: false)
         try loadBytes(linear, into: raw + VectorScratch.operand, header + 80)
         unpackEnvironment(i)
         for index in 0..<8 {
             let target = raw + VectorRegister.x87(index)
             target.copyMemory(from: raw + VectorScratch.operand + header + index * 10, byteCount: 10)
+        }
+    }
+
+    /// Proves that an image of `byteCount` bytes can be accessed: Intel's CPUs try the control word's field first, then the last byte.
+    private func probeX87(_ linear: UInt64, _ byteCount: Int, _ i: Instruction, write: Bool) throws(Fault) {
+        let last = wrapLinear(linear &+ UInt64(byteCount &- 1))
+        if write {
+            try checkWritable(linear, isShortEnvironment(i) ? 2 : 4, rules: ruleTable)
+            try checkWritable(last, 1, rules: ruleTable)
+        } else {
+            if isShortEnvironment(i) {
+                _ = try load(UInt16.self, linear)
+            } else {
+                _ = try load(UInt32.self, linear)
+            }
+            _ = try load(UInt8.self, last)
         }
     }
 

@@ -55,14 +55,12 @@ struct VectorPlan {
         let rawValue: UInt16
         static let readsMemory = Traits(rawValue: 1)
         static let writesMemory = Traits(rawValue: 2)
-        /// The stub runs with the guest's MXCSR and leaves raised exceptions in ``VectorScratch/raised``.
+        /// The stub runs with the guest's MXCSR, and so may end by SIGFPE where that unmasks an exception.
         static let simd = Traits(rawValue: 4)
         static let readsFlags = Traits(rawValue: 8)
         static let writesFlags = Traits(rawValue: 16)
         /// Bits 127:64 or more are zeroed up to YMM's end (VEX).
         static let zeroesUpper = Traits(rawValue: 32)
-        /// Results can be tiny: underflow has to be looked for where it is unmasked.
-        static let mayUnderflow = Traits(rawValue: 64)
     }
 
     var kind = Kind.undefined
@@ -83,9 +81,6 @@ struct VectorPlan {
 enum VectorScratch {
     /// The memory operand, up to 128 bytes.
     static let operand = Layout.scratch
-    static let mxcsr = Layout.scratch + 0x80
-    /// MXCSR exception flags raised by the last instruction where one of them is unmasked, else 0.
-    static let raised = Layout.scratch + 0x84
     /// RFLAGS before and after.
     static let flags = Layout.scratch + 0x88
     static let hostControl = Layout.scratch + 0x90

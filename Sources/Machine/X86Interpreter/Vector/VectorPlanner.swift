@@ -41,7 +41,6 @@ struct VectorPlanner {
         if row.flagsRead & 0x8D5 != 0 || encoding.map == .oneByte && row.flagsWritten != 0 {
             plan.traits.insert(.readsFlags)
         }
-        if isArithmetic { plan.traits.insert(.mayUnderflow) }
         plan.destination = encoding.reg
         plan.source = encoding.rm
         switch plan.kind {
@@ -129,18 +128,6 @@ struct VectorPlanner {
     }
 
     private var isStringCompare: Bool { encoding.map == .map0F3A && 0x60...0x63 ~= encoding.opcode }
-
-    private var isArithmetic: Bool {
-        guard row.exceptions.contains(.simd) else { return false }
-        switch (encoding.map, encoding.opcode) {
-        case (.map0F, 0x58), (.map0F, 0x59), (.map0F, 0x5C), (.map0F, 0x5E), (.map0F, 0x7C), (.map0F, 0x7D),
-            (.map0F, 0xD0):
-            return true
-        case (.map0F, 0x5A): return encoding.pp & 1 != 0
-        case (.map0F38, 0x96...0xBF), (.map0F3A, 0x40), (.map0F3A, 0x41): return true
-        default: return false
-        }
-    }
 
     // MARK: Kinds
 
@@ -244,7 +231,8 @@ struct VectorPlanner {
             }
         }
         for number in bits(mmx) { code.loadMMX(number, mm(number)) }
-        if plan.traits.contains(.simd) { enterMXCSR(&code) }
+        // An unmasked exception leaves the stub before anything is stored.
+        if plan.traits.contains(.simd) { code.loadMXCSR(HostMemory(.rdi, VectorRegister.mxcsr)) }
         encoding.emit(
             into: &code,
             memory: HostMemory(.rdi, VectorScratch.operand),
@@ -252,7 +240,10 @@ struct VectorPlanner {
             generalIsRM: generalIsRM
         )
         if plan.traits.contains(.writesFlags) { saveFlags(&code) }
-        let skip = plan.traits.contains(.simd) ? leaveMXCSR(&code) : nil
+        if plan.traits.contains(.simd) {
+            code.storeMXCSR(HostMemory(.rdi, VectorRegister.mxcsr))
+            restoreHostMXCSR(&code)
+        }
         if generalIsReg { code.store64(general(encoding.reg), .rax) }
         if generalIsRM, generalRMIsWritten { code.store64(general(encoding.rm), .rax) }
         if isStringCompare, encoding.opcode & 1 != 0 { code.store64(general(1), .rcx) }
@@ -271,7 +262,6 @@ struct VectorPlanner {
             code.storeMMX(mm(number), number)
             code.store16(HostMemory(.rdi, VectorRegister.x87(Int(number & 7)) + 8), immediate: 0xFFFF)
         }
-        if let skip { code.bind(skip) }
         if mmx != 0 { code.emms() }
         if wide { code.zeroUpper() }
         code.ret()
@@ -313,35 +303,6 @@ struct VectorPlanner {
     private func saveFlags(_ code: inout Assembler) {
         code.pushFlags()
         code.pop(HostMemory(.rdi, VectorScratch.flags))
-    }
-
-    /// Loads MXCSR with the guest's control bits, every exception masked and none raised.
-    private func enterMXCSR(_ code: inout Assembler) {
-        code.load32(.rsi, HostMemory(.rdi, VectorRegister.mxcsr))
-        code.and32(.rsi, immediate: 0xFFC0)
-        code.or32(.rsi, immediate: 0x1F80)
-        code.store32(HostMemory(.rdi, VectorScratch.mxcsr), .rsi)
-        code.loadMXCSR(HostMemory(.rdi, VectorScratch.mxcsr))
-    }
-
-    /// Adds the raised exceptions to the guest's MXCSR; where one is unmasked leaves them in ``VectorScratch/raised`` instead,
-    /// and jumps.
-    private func leaveMXCSR(_ code: inout Assembler) -> Assembler.ForwardJump {
-        code.storeMXCSR(HostMemory(.rdi, VectorScratch.mxcsr))
-        restoreHostMXCSR(&code)
-        code.load32(.rcx, HostMemory(.rdi, VectorScratch.mxcsr))
-        code.load32(.rsi, HostMemory(.rdi, VectorRegister.mxcsr))
-        code.and32(.rcx, immediate: 0x3F)
-        code.move32(.rdx, .rsi)
-        code.shiftRight32(.rdx, 7)
-        code.not32(.rdx)
-        code.store32(HostMemory(.rdi, VectorScratch.raised), .rcx)
-        code.and32(.rdx, .rcx)
-        let jump = code.jump(if: .notEqual)
-        code.store32(HostMemory(.rdi, VectorScratch.raised), immediate: 0)
-        code.or32(.rsi, .rcx)
-        code.store32(HostMemory(.rdi, VectorRegister.mxcsr), .rsi)
-        return jump
     }
 
     private func restoreHostMXCSR(_ code: inout Assembler) {

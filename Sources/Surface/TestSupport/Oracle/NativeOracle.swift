@@ -34,7 +34,18 @@ public final class NativeOracle {
         usesGS = scope.features.contains(.fsgsbase) && native.run([0xF3, 0x48, 0x0F, 0xAE, 0xC0]) == .completed
         hostFSBase = usesGS ? native.state[0] : 0
         generator = OracleGenerator(native: native, rows: coverage.runnable, usesGS: usesGS)
-        comparison = OracleComparison(generator: generator)
+        // FLD dword [RDI]: whether the host tells its address, and not the address of the operand.
+        native.state.reset()
+        native.state[7] = native.memoryAddress
+        _ = native.run([0xD9, 0x07])
+        let area = native.state.xsaveArea
+        let keepsPointer = area.load(fromByteOffset: 8, as: UInt64.self) == generator.codeStart
+        let keepsDataPointer = keepsPointer && area.load(fromByteOffset: 16, as: UInt64.self) == 0
+        comparison = OracleComparison(
+            generator: generator,
+            keepsPointer: keepsPointer,
+            keepsDataPointer: keepsDataPointer
+        )
         guest = try OracleGuest(
             codeAddress: native.codeWindowAddress,
             dataAddress: native.memoryAddress,
@@ -94,8 +105,8 @@ public final class NativeOracle {
                 from: UnsafeRawBufferPointer(start: generator.image, count: OracleGuest.dataByteCount)
             )
             let outcome = native.run(generator.bytes)
-            let known = OracleDeviation.of(generator, stop, guest.state)
-            if known != .order { comparison.compareEnd(stop, outcome, into: &difference) }
+            let known = OracleDeviation.of(generator, stop)
+            comparison.compareEnd(stop, outcome, into: &difference)
             compareSegments(&difference)
             comparison.compareRegisters(
                 guest.state,
@@ -104,7 +115,7 @@ public final class NativeOracle {
                 except: known,
                 into: &difference
             )
-            if known != .memory, known != .order, let base = native.memory.baseAddress {
+            if known != .memory, let base = native.memory.baseAddress {
                 comparison.compareData(guest, base, into: &difference)
             }
             coverage.count(generator, faulted: stop != reachedEnd)

@@ -23,13 +23,20 @@ struct OracleComparison {
     static let names = [
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     ]
-    /// Runs of bytes of the XSAVE area that are compared: control, status, tags; MXCSR; x87 registers; XMM; upper
-    /// halves.
-    ///
-    /// Not the x87 instruction and data pointers, which the host keeps only for some instructions.
-    static let runs: [(Int, Int)] = [(0, 5), (24, 4)] + (0..<8).map { (32 + $0 * 16, 10) } + [(160, 256), (576, 256)]
-
+    /// Runs of bytes of the XSAVE area that are compared: control, status, tags; x87 opcode, instruction and data pointer as far
+    /// as the host keeps them; MXCSR; x87 registers; XMM; upper halves.
+    let runs: [(Int, Int)]
     let generator: OracleGenerator
+
+    /// `keepsPointer`: Whether the host notes where an x87 instruction was, as some do only for unmasked exceptions.
+    ///
+    /// `keepsDataPointer`: Whether the host notes the operand's address only for unmasked exceptions, as the CPU models say.
+    init(generator: OracleGenerator, keepsPointer: Bool, keepsDataPointer: Bool) {
+        self.generator = generator
+        runs =
+            [(0, 5), (6, 2)] + (keepsPointer ? [(8, 8)] : []) + (keepsDataPointer ? [(16, 8)] : []) + [(24, 4)]
+            + (0..<8).map { (32 + $0 * 16, 10) } + [(160, 256), (576, 256)]
+    }
 
     /// How the run ended on each side.
     func compareEnd(_ stop: OracleStop, _ outcome: NativeOutcome, into difference: inout OracleDifference) {
@@ -53,7 +60,7 @@ struct OracleComparison {
             if 10...14 ~= vector, UInt64(errorCode) != hostCode {
                 difference.add("error code", UInt64(errorCode), hostCode)
             }
-            let ignored: UInt64 = generator.accessesManyPlaces ? 0xFFF : 0
+            let ignored: UInt64 = generator.movesMasked ? 0xFFF : 0
             if vector == 14, (address ^ hostAddress) & ~ignored != 0 { difference.add("CR2", address, hostAddress) }
         }
     }
@@ -82,7 +89,7 @@ struct OracleComparison {
                 theirs.rflags & Self.flags
             )
         }
-        for (start, count) in Self.runs
+        for (start, count) in runs
         where !(deviation?.covers(start) ?? false)
             && memcmp(mine.xsaveArea + start, theirs.xsaveArea + start, count) != 0
         {
@@ -97,7 +104,7 @@ struct OracleComparison {
         _ count: Int,
         _ difference: inout OracleDifference
     ) {
-        let step = start == 0 ? 1 : start == 24 ? 4 : 8
+        let step = start == 0 ? 1 : start == 24 ? 4 : min(count, 8)
         for at in stride(from: start, to: start + count, by: step) {
             let width = min(step, start + count - at)
             func value(_ area: UnsafeRawPointer) -> UInt64 {
@@ -114,6 +121,9 @@ struct OracleComparison {
         case 0, 1: "x87 control byte \(at)"
         case 2, 3: "x87 status byte \(at - 2)"
         case 4: "x87 tags"
+        case 6: "x87 opcode"
+        case 8: "x87 instruction pointer"
+        case 16: "x87 data pointer"
         case 24: "mxcsr"
         case 32..<160: "st\((at - 32) / 16) byte \((at - 32) % 16)"
         case 160..<416: "xmm\((at - 160) / 16) byte \((at - 160) % 16)"

@@ -40,8 +40,7 @@ extension OracleGenerator {
         if OpcodeTable.row(i.row).exceptions.contains(.alignedMemory) { alignment = max(16, size) }
         switch i.operation {
         case .fxsave, .fxrstor: (size, alignment) = (512, 16)
-        // As much as a host with AVX-512 and protection keys may touch.
-        case .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors: (size, alignment) = (2752, 64)
+        case .xsave, .xsaveopt, .xsavec, .xsaves, .xrstor, .xrstors: (size, alignment) = (832, 64)
         case .cmpxchg16b: alignment = 16
         case .fnsave, .frstor: size = 108
         case .fnstenv, .fldenv: size = 28
@@ -49,14 +48,13 @@ extension OracleGenerator {
         }
         let end = OracleGuest.dataByteCount
         var offset: Int
-        switch random.below(100) {
+        // Areas of many parts lie over the ends more often: which part is found missing depends on where.
+        switch size < 512 ? random.below(100) : random.below(20) {
         case 0, 1: offset = end - random.below(size + 1)
         case 2: offset = -random.below(size + 1)
         case 3..<20: offset = 4096 - random.below(size + 1)
         default: offset = 64 + random.below(end - 128 - size)
         }
-        // Which of its parts the CPU finds missing first, and which it leaves alone, is its own affair.
-        if isXSAVE(i.operation), offset < 0 { offset = 64 }
         if alignment > 1, random.chance(percent: 85) { offset &= ~(alignment - 1) }
         return dataAddress &+ UInt64(bitPattern: Int64(offset))
     }

@@ -146,11 +146,6 @@ final class OracleGenerator {
         instructions.append((bytes.count, instruction))
         bytes += code
         undefinedFlags |= UInt64(OpcodeTable.row(row).flagsUndefined)
-        switch instruction.operation {
-        // Their products underflow unseen in the interpreter, which looks at the sums only.
-        case .dpps, .dppd, .vdpps, .vdppd: state.mxcsr |= 0x800
-        default: break
-        }
         return true
     }
 
@@ -170,13 +165,12 @@ final class OracleGenerator {
         }
     }
 
-    /// The case has an instruction of several accesses, whose page fault may tell any address of theirs in the page.
-    var accessesManyPlaces: Bool {
+    /// The case has a masked move, whose page fault may tell any address of its elements in the page.
+    var movesMasked: Bool {
         instructions.contains {
             switch $0.instruction.operation {
             case .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq, .maskmovq, .maskmovdqu, .vmaskmovdqu: true
-            case .fxsave, .fxrstor, .xsave, .xsaveopt, .xsavec, .xrstor, .fldenv, .fnstenv, .frstor, .fnsave: true
-            case let operation: Operation.vpgatherdd.rawValue...Operation.vgatherqpd.rawValue ~= operation.rawValue
+            default: false
             }
         }
     }
@@ -228,6 +222,16 @@ final class OracleGenerator {
         area.storeBytes(of: control, as: UInt16.self)
         area.storeBytes(of: status, toByteOffset: 2, as: UInt16.self)
         area.storeBytes(of: tags, toByteOffset: 4, as: UInt16.self)
+        area.storeBytes(of: UInt16(truncatingIfNeeded: random.next()) & 0x7FF, toByteOffset: 6, as: UInt16.self)
+        // Instruction and data pointer: canonical addresses.
+        for offset in [8, 16] {
+            let pointer = Int64(bitPattern: random.next()) >> 16
+            area.storeBytes(
+                of: random.chance(percent: 50) ? pointer : pointer & 0xFFFF_FFFF,
+                toByteOffset: offset,
+                as: Int64.self
+            )
+        }
     }
 
     // MARK: Memory

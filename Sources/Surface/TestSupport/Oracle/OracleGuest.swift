@@ -5,6 +5,7 @@ import HostCode
 import SystemCalls
 import X86
 import X86Interpreter
+import X86Translator
 
 /// How code ended that was run in the interpreter.
 enum OracleStop: Equatable {
@@ -27,6 +28,10 @@ final class OracleGuest {
     private let memory: GuestMemory
     private let codeCache: InterpreterCodeCache
     private let interpreter: Interpreter
+    /// What runs: the interpreter, or a translator around it that is compared with it.
+    private let engine: any VirtualCPU
+    /// What the comparison found.
+    private(set) var difference: String?
     private let log = FaultLog()
     private let codeAddress: UInt64
     private let code: UnsafeMutableRawPointer
@@ -35,7 +40,8 @@ final class OracleGuest {
 
     var state: CPUState { interpreter.state }
 
-    init(codeAddress: UInt64, dataAddress: UInt64, model: CPUModel) throws {
+    /// `checks`: The code runs translated, and is compared with the interpreter; there is no limit to its instructions then.
+    init(codeAddress: UInt64, dataAddress: UInt64, model: CPUModel, checks: Bool = false) throws {
         self.codeAddress = codeAddress
         memory = try GuestMemory(byteCount: 0x2_0000)
         codeCache = try InterpreterCodeCache(memory: memory)
@@ -50,6 +56,12 @@ final class OracleGuest {
             trace: log
         )
         interpreter.sliceInstructionCount = Self.instructionLimit
+        if checks {
+            let cache = try TranslationCache(codeCache, byteCount: 8 << 20)
+            engine = try Translator(interpreter: interpreter, cache: cache, cpuCount: 1, checks: true)
+        } else {
+            engine = interpreter
+        }
         let base = memory.hostBase
         code = base + Int(Self.codePhysical)
         data = Self.dataPhysical.map { base + Int($0) }
@@ -141,7 +153,10 @@ final class OracleGuest {
         log.first = nil
         state.activity = .active
         state.interruptShadow = 0
-        let exit = try? interpreter.run()
+        var exit: VMExit?
+        do throws(VirtualCPUError) { exit = try engine.run() } catch {
+            if case .unsupported(let reason, _) = error { difference = reason }
+        }
         guard let first = log.first, case .shutdown? = exit else { return .endless }
         return first
     }

@@ -20,7 +20,7 @@ struct OracleScope {
             (basic.ecx, 13, .cx16), (basic.ecx, 22, .movbe), (basic.ecx, 23, .popcnt), (long.ecx, 5, .lzcnt),
             (long.ecx, 0, .lahf64), (long.ecx, 8, .prefetchw), (extended.ebx, 3, .bmi1), (extended.ebx, 8, .bmi2),
             (extended.ebx, 19, .adx), (extended.ebx, 0, .fsgsbase), (extended.ebx, 23, .clflushopt),
-            (extended.ebx, 24, .clwb),
+            (extended.ebx, 24, .clwb), (extended.ebx, 20, .smap),
             (state.eax, 0, .xsaveopt), (state.eax, 1, .xsavec), (state.eax, 3, .xsaves),
         ]
         for (word, bit, feature) in bits where word >> UInt32(bit) & 1 != 0 { features.insert(feature) }

@@ -1,0 +1,20 @@
+internal import CTranslator
+internal import HostCode
+
+/// Whether this host can run translated code at all.
+public enum TranslatorHost {
+    /// What stands in the way, or nil.
+    public static let obstacle: String? = {
+        // First: without code of our own, nothing is known of the CPU either.
+        guard let probe = try? CodeBuffer(byteCount: 4096), let code = try? probe.append({ $0.ret() }) else {
+            return "the host lets this process have no memory for generated code"
+        }
+        var word: UInt64 = 0
+        withUnsafeMutableBytes(of: &word) { bytes in
+            if let base = bytes.baseAddress { code.call(base) }
+        }
+        if !HostRequirements.areMet { return "the host's CPU lacks \(HostRequirements.missing.joined(separator: ", "))" }
+        if ctranslator_probe() != 0 { return "the host lets this thread set no GS base" }
+        return nil
+    }()
+}
