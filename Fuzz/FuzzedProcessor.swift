@@ -164,7 +164,10 @@ final class FuzzedProcessors: ProcessorFactory {
         }
     }
 
-    private func makeTranslator(_ inner: Interpreter, _ cache: InterpreterCodeCache) throws(TranslatorError) -> Translator {
+    private func makeTranslator(
+        _ inner: Interpreter,
+        _ cache: InterpreterCodeCache
+    ) throws(TranslatorError) -> Translator {
         let translations = try TranslationCache(cache, byteCount: 8 << 20)
         return try Translator(interpreter: inner, cache: translations, cpuCount: 1, checks: true)
     }

@@ -92,6 +92,28 @@ final class BlockFixture {
         #expect(tail == [UInt8](repeating: 5, count: 412) + [0])
     }
 
+    @Test func `Each buffer of a request goes on where the one before ended`() throws {
+        let fixture = try BlockFixture()
+        try fixture.memory.store(0 as UInt64, at: GuestAddress(0x8000))
+        try fixture.memory.store(5 as UInt64, at: GuestAddress(0x8008))
+        try fixture.ring.offer([(0x8000, 16, false), (0x9000, 700, true), (0xB000, 325, true)])
+        try fixture.device.process(queue: 0)
+        #expect(try fixture.ring.takeUsed()?.byteCount == 1025)
+        #expect(try fixture.data(700) == [UInt8](repeating: 5, count: 512) + [UInt8](repeating: 6, count: 188))
+        let tail = try fixture.memory.copyOut(at: GuestAddress(0xB000), byteCount: 325)
+        #expect(tail == [UInt8](repeating: 6, count: 324) + [0])
+
+        let written = (0..<1024).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        try fixture.memory.store(1 as UInt64, at: GuestAddress(0x8000))
+        try fixture.memory.copyIn(Array(written[..<700]), at: GuestAddress(0x9000))
+        try fixture.memory.copyIn(Array(written[700...]), at: GuestAddress(0xB000))
+        try fixture.ring.offer([(0x8000, 16, false), (0x9000, 700, false), (0xB000, 324, false), (0xA000, 1, true)])
+        try fixture.device.process(queue: 0)
+        #expect(try fixture.ring.takeUsed()?.byteCount == 1)
+        #expect(try fixture.request(0, sector: 5, data: (1024, isWritable: true)) == (0, 1025))
+        #expect(try fixture.data(1024) == written)
+    }
+
     @Test func `The identifier is 20 bytes, padded with zeros`() throws {
         let fixture = try BlockFixture()
         #expect(try fixture.request(8, sector: 0, data: (20, isWritable: true)) == (0, 21))

@@ -20,7 +20,9 @@ import Testing
             clock_gettime(CLOCK_MONOTONIC, &time)
             return time.tv_sec < end
         }
-        print("translator oracle: seed \(seed), \(oracle.caseCount) cases, \(oracle.endlessCount) endless ones left out")
+        print(
+            "translator oracle: seed \(seed), \(oracle.caseCount) cases, \(oracle.endlessCount) endless ones left out"
+        )
         let failures = oracle.failures.joined(separator: "\n")
         #expect(oracle.failureCount == 0, "\(oracle.failureCount) differences\n\(failures)")
         if seconds == nil, count > 20_000 { #expect(oracle.caseCount > count / 10 * 9) }

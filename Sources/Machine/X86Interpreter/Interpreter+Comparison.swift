@@ -47,7 +47,8 @@ extension Interpreter {
 extension DecodedInstruction {
     fileprivate var isRepeatedString: Bool {
         switch operation {
-        case .movs, .stos, .lods, .cmps, .scas, .ins, .outs: !prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
+        case .movs, .stos, .lods, .cmps, .scas, .ins, .outs:
+            !prefixes.isDisjoint(with: [.repeatEqual, .repeatNotEqual])
         default: false
         }
     }
@@ -60,14 +61,18 @@ extension Core {
         while s.instructionCount < end {
             if needsCarefulStep {
                 step()
-                if services.counters.exceptions != exceptions || services.neededRead != nil || services.hasPosted { return false }
+                if services.counters.exceptions != exceptions || services.neededRead != nil || services.hasPosted {
+                    return false
+                }
                 continue
             }
             guard let block = try? block(at: s.rip) else { return false }
             let before = s.instructionCount
             let rip = s.rip
             _ = runBlock(block, count: min(block.count, Int(end &- before)))
-            if services.counters.exceptions != exceptions || services.neededRead != nil || services.hasPosted { return false }
+            if services.counters.exceptions != exceptions || services.neededRead != nil || services.hasPosted {
+                return false
+            }
             let executed = Int(s.instructionCount &- before)
             let last = block.first + (executed - 1)
             if last.pointee.isRepeatedString {

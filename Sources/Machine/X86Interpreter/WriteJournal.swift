@@ -126,7 +126,10 @@ package final class WriteJournal {
             let first = index < firstCount ? made(index) : before(index)
             guard !areEqual(page, first) else { continue }
             for offset in stride(from: 0, to: Self.pageByteCount, by: 8) {
-                let (a, b) = (first.load(fromByteOffset: offset, as: UInt64.self), page.load(fromByteOffset: offset, as: UInt64.self))
+                let (a, b) = (
+                    first.load(fromByteOffset: offset, as: UInt64.self),
+                    page.load(fromByteOffset: offset, as: UInt64.self)
+                )
                 guard a != b else { continue }
                 if (a ^ b) & ~Self.walkBits == 0, walked.contains(page + offset) {
                     page.storeBytes(of: a | b, toByteOffset: offset, as: UInt64.self)
@@ -145,7 +148,8 @@ package final class WriteJournal {
         while offset < Self.pageByteCount {
             var bits: UInt64 = 0
             for step in stride(from: 0, to: 64, by: 8) {
-                bits |= a.load(fromByteOffset: offset + step, as: UInt64.self)
+                bits |=
+                    a.load(fromByteOffset: offset + step, as: UInt64.self)
                     ^ b.load(fromByteOffset: offset + step, as: UInt64.self)
             }
             if bits != 0 { return false }

@@ -20,7 +20,9 @@ enum StateComparison {
     /// Every field of ``CPUState`` that differs; the arithmetic flags by their values.
     static func differences(before: CPUState, translated: CPUState, interpreted: CPUState) -> [Difference] {
         var bits: UInt64 = 0
-        for offset in stride(from: 0, to: lazyFlags.lowerBound, by: 8) { bits |= translated[field: offset] ^ interpreted[field: offset] }
+        for offset in stride(from: 0, to: lazyFlags.lowerBound, by: 8) {
+            bits |= translated[field: offset] ^ interpreted[field: offset]
+        }
         for offset in stride(from: lazyFlags.upperBound + 8, to: CPUState.xsaveOffset + 832, by: 8) {
             bits |= translated[field: offset] ^ interpreted[field: offset]
         }

@@ -185,8 +185,12 @@ final class TranslationCheck {
         _ fields: [StateComparison.Difference],
         _ bytes: [WriteJournal.Difference]
     ) -> String {
-        var lines = ["translated and interpreted code differ after \(count) instructions from 0x\(hexadecimal(before.rip))"]
-        if !isComplete { lines.append("  the interpreter takes a fault or needs a device at 0x\(hexadecimal(state.rip))") }
+        var lines = [
+            "translated and interpreted code differ after \(count) instructions from 0x\(hexadecimal(before.rip))"
+        ]
+        if !isComplete {
+            lines.append("  the interpreter takes a fault or needs a device at 0x\(hexadecimal(state.rip))")
+        }
         lines.append("  where       before             translated         interpreted")
         for field in fields.prefix(24) {
             let name = field.name + String(repeating: " ", count: max(0, 10 - field.name.count))
@@ -195,7 +199,9 @@ final class TranslationCheck {
         for difference in bytes.prefix(16) {
             let address = interpreter.physicalAddress(of: difference.host)
             lines.append("  memory at physical 0x\(hexadecimal(address))")
-            lines.append("              \(padded(difference.before)) \(padded(difference.first)) \(padded(difference.second))")
+            lines.append(
+                "              \(padded(difference.before)) \(padded(difference.first)) \(padded(difference.second))"
+            )
         }
         lines.append("  the state before")
         for row in 0..<6 {
@@ -227,7 +233,9 @@ final class TranslationCheck {
             guard InstructionDecoder.decode(bytes, count: 4096 - offset, size: .bits64, into: &instruction) == .complete
             else { break }
             var text = "    \(hexadecimal(rip)) "
-            for index in 0..<Int(instruction.length) { text += " " + String(bytes[index] >> 4, radix: 16) + String(bytes[index] & 15, radix: 16) }
+            for index in 0..<Int(instruction.length) {
+                text += " " + String(bytes[index] >> 4, radix: 16) + String(bytes[index] & 15, radix: 16)
+            }
             text += "  " + InstructionFormatter(address: rip, size: .bits64).text(instruction)
             lines.append(text)
             rip &+= UInt64(instruction.length)

@@ -167,6 +167,7 @@ extension Core {
     ///
     /// Intel's CPUs try the last byte before the first.
     private func probe(_ linear: UInt64, first: Int, last: Int, write: Bool) throws(Fault) {
+        try checkCanonical(linear, last: last)
         for offset in [last, first] {
             let address = wrapLinear(linear &+ UInt64(offset))
             if write {
@@ -214,6 +215,13 @@ extension Core {
         if compacts { try store(wanted | StateComponent.compacted, linear &+ UInt64(StateComponent.headerOffset + 8)) }
     }
 
+    /// Addresses are looked at before any page.
+    private func checkCanonical(_ linear: UInt64, last: Int) throws(Fault) {
+        if state.isLong64, !isCanonical(linear) || !isCanonical(linear &+ UInt64(last)) {
+            throw Fault(kind: .exceptionWithCode, vector: ExceptionVector.generalProtection, address: linear)
+        }
+    }
+
     /// XRSTOR and XRSTORS (SDM 1 §13.8, §13.12).
     private func xrstor(_ i: Instruction, isWide: Bool, needsCompacted: Bool) throws(Fault) {
         try checkXSAVE()
@@ -221,6 +229,7 @@ extension Core {
         let wanted = requested
         let linear = try xsaveArea(i, wanted, write: false)
         let header = VectorScratch.area + StateComponent.headerOffset
+        try checkCanonical(linear, last: StateComponent.headerOffset + 63)
         // XCOMP_BV is read first: it says where the components are.
         _ = try load(UInt64.self, linear &+ UInt64(StateComponent.headerOffset + 8))
         try loadBytes(linear &+ UInt64(StateComponent.headerOffset), into: raw + header, 64)
