@@ -35,6 +35,19 @@ GENERAL static void pass_on(int number, siginfo_t *info, void *context) {
   }
 }
 
+/* Empties a stack of return addresses but for what was pushed last, which the code that is running may still want: an exit its
+   own return address, a call the word below it. Returns the new stack pointer. */
+GENERAL static uint64_t *forget(const struct ctranslator_context *context, uint64_t stack, const uint64_t *top) {
+  enum { KEPT = 8 };
+  uint64_t *empty = (uint64_t *)(stack + context->stack_empty);
+  uint64_t *kept = empty - KEPT;
+  if (top >= kept || (uint64_t)top < stack) return empty;
+  for (int index = 0; index < KEPT; index++) kept[index] = top[index];
+  /* Twice: the last kept word may be half of a pair, whose return takes one too many. */
+  empty[0] = empty[1] = context->return_miss;
+  return kept;
+}
+
 GENERAL static void handle(int number, siginfo_t *info, void *opaque) {
   const struct ctranslator_context *context = current;
   greg_t *registers = ((ucontext_t *)opaque)->uc_mcontext.gregs;
@@ -46,7 +59,7 @@ GENERAL static void handle(int number, siginfo_t *info, void *opaque) {
   uint64_t address = (uint64_t)registers[REG_CR2];
   if (number == SIGSEGV && address - context->stacks < 2 * context->stack_size) {
     uint64_t stack = context->stacks + (address - context->stacks) / context->stack_size * context->stack_size;
-    registers[REG_RSP] = (greg_t)(stack + context->stack_empty);
+    registers[REG_RSP] = (greg_t)forget(context, stack, (const uint64_t *)registers[REG_RSP]);
     return;
   }
   *(uint64_t *)context->fault_pc = pc;

@@ -82,7 +82,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
                 code_end: executable + UInt64(store.code.byteCount),
                 stacks: UInt64(UInt(bitPattern: returnStack.base)),
                 stack_size: UInt64(Self.returnStackByteCount),
-                stack_empty: UInt64(Self.emptyReturnStack - 8),
+                stack_empty: UInt64(Self.emptyReturnStack),
+                return_miss: executable + UInt64(stubs.returnMiss),
                 fault_exit: executable + UInt64(stubs.hostFault),
                 fault_pc: UInt64(UInt(bitPattern: block)) + UInt64(TranslatorLayout.faultPC)
             )
@@ -103,13 +104,6 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         for table in 0..<3 {
             let address = UInt(bitPattern: block) + UInt(TranslatorLayout.tlb(table, 0))
             s[field: TranslatorLayout.tablePointers + table * 8] = UInt64(address)
-        }
-        for stack in 0..<2 {
-            // Twice: after an overflow a call may take the lower one for the displacement that it had pushed.
-            for offset in [Self.emptyReturnStack, Self.emptyReturnStack - 8] {
-                (returnStack.base + stack * Self.returnStackByteCount + offset)
-                    .storeBytes(of: executable + UInt64(stubs.returnMiss), as: UInt64.self)
-            }
         }
         for table in 0..<3 {
             for slot in 0..<TranslatorLayout.hashCount { clearHash(table, slot) }
@@ -551,8 +545,12 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     func forgetLinear() {
         seenEpoch = state[field: Layout.translationEpoch]
         let first = UInt64(UInt(bitPattern: returnStack.base)) + UInt64(Self.emptyReturnStack)
+        let returnMiss = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(environment.stubs.returnMiss)
         for stack in 0..<2 {
+            let empty = Self.emptyReturnStack + stack * Self.returnStackByteCount
             state[field: TranslatorLayout.savedStacks + stack * 8] = first + UInt64(stack * Self.returnStackByteCount)
+            // Twice, as after an overflow: a call's return address may have gone without its displacement.
+            for entry in [empty, empty + 8] { returnStack.base.storeBytes(of: returnMiss, toByteOffset: entry, as: UInt64.self) }
         }
         state[field: TranslatorLayout.returnStack] =
             state[field: TranslatorLayout.savedStacks + Int(state[dword: TranslatorLayout.stackInUse]) * 8]

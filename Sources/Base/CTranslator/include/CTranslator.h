@@ -8,9 +8,10 @@
 struct ctranslator_context {
   uint64_t code_start;   /* executable mapping of the generated code */
   uint64_t code_end;
-  uint64_t stacks;       /* two stacks of return addresses, each above a guard page: an overflow forgets them all */
+  uint64_t stacks;       /* two stacks of return addresses, each above a guard page: an overflow forgets all but the last */
   uint64_t stack_size;   /* of one of them with its guard */
   uint64_t stack_empty;  /* from its guard to the stack pointer when it is empty */
+  uint64_t return_miss;  /* what an empty stack returns to */
   uint64_t fault_exit;   /* the code that leaves after a fault */
   uint64_t fault_pc;     /* where the handler stores the faulting program counter */
 };
