@@ -170,7 +170,13 @@ struct BlockTranslator {
         for miss in misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
-            let site = addSite(.access, miss.guestOffset, amount: miss.byteCount, resume: miss.resume, uncounted: miss.uncounted)
+            let site = addSite(
+                .access,
+                miss.guestOffset,
+                amount: miss.byteCount,
+                resume: miss.resume,
+                uncounted: miss.uncounted
+            )
             store.sites[site].operation = UInt16(miss.proved - miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
@@ -408,7 +414,14 @@ struct BlockTranslator {
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
         misses.append(
-            Miss(field: e.jump(e.offset), resume: resume, guestOffset: guestOffset, byteCount: byteCount, isWrite: write, uncounted: uncountedBefore)
+            Miss(
+                field: e.jump(e.offset),
+                resume: resume,
+                guestOffset: guestOffset,
+                byteCount: byteCount,
+                isWrite: write,
+                uncounted: uncountedBefore
+            )
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))

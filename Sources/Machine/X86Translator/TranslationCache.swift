@@ -21,7 +21,9 @@ public final class TranslationCache: @unchecked Sendable {
         guard HostRequirements.areMet else { throw .hostLacks(HostRequirements.missing) }
         guard ctranslator_install() == 0 else { throw .signals }
         let store: TranslationStore
-        do throws(HostCodeError) { store = try TranslationStore(byteCount: byteCount, isAnonymous: observation?.hasPerfMap == true) } catch { throw .code(error) }
+        do throws(HostCodeError) {
+            store = try TranslationStore(byteCount: byteCount, isAnonymous: observation?.hasPerfMap == true)
+        } catch { throw .code(error) }
         var emitter = Emitter(base: store.code.writableBase, offset: 0)
         stubs = Stubs(&emitter, usesAVX: HostRequirements.features.contains(.avx))
         store.firstOffset = (emitter.offset + 63) & ~63

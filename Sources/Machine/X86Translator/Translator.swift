@@ -298,7 +298,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
             s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
             ledger.enter(.misses)
-            if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) { return Int(site.resume) }
+            if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) {
+                return Int(site.resume)
+            }
             if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
                 s[field: TranslatorLayout.crossingResume] =
                     UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.resume) + UInt64(site.operation)
@@ -550,7 +552,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let empty = Self.emptyReturnStack + stack * Self.returnStackByteCount
             state[field: TranslatorLayout.savedStacks + stack * 8] = first + UInt64(stack * Self.returnStackByteCount)
             // Twice, as after an overflow: a call's return address may have gone without its displacement.
-            for entry in [empty, empty + 8] { returnStack.base.storeBytes(of: returnMiss, toByteOffset: entry, as: UInt64.self) }
+            for entry in [empty, empty + 8] {
+                returnStack.base.storeBytes(of: returnMiss, toByteOffset: entry, as: UInt64.self)
+            }
         }
         state[field: TranslatorLayout.returnStack] =
             state[field: TranslatorLayout.savedStacks + Int(state[dword: TranslatorLayout.stackInUse]) * 8]
