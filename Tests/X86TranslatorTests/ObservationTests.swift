@@ -1,5 +1,7 @@
 import Engine
 import Glibc
+import GuestMemory
+import HostCode
 import Synchronization
 import Telemetry
 import Testing

@@ -70,8 +70,9 @@ static void install(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_sigaction = handle;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  sigfillset(&action.sa_mask);
+  /* No signal is blocked meanwhile: a handler that this one passes a signal on to may leave by siglongjmp(3). */
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  sigemptyset(&action.sa_mask);
   for (int index = 0; index < SIGNAL_COUNT; index++) {
     if (sigaction(signals[index], &action, &previous[index]) != 0) install_result = -errno;
   }
