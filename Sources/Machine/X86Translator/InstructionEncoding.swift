@@ -31,17 +31,17 @@ struct InstructionEncoding {
         var at = 0
         var rex: UInt8 = 0
         prefixes: while true {
+            // A REX prefix with another prefix behind it is ignored (SDM 2A §2.2.1).
+            var next: UInt8 = 0
             switch p[at] {
             case 0x66: hasOperandSizePrefix = true
             case 0xF0: hasLock = true
             case 0xF2, 0xF3: repeatPrefix = p[at]
             case 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x67: break
-            case 0x40...0x4F:
-                rex = p[at]
-                at += 1
-                break prefixes
+            case 0x40...0x4F: next = p[at]
             default: break prefixes
             }
+            rex = next
             at += 1
         }
         var extensions: UInt8 = rex & 7

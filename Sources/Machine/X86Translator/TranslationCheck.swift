@@ -16,6 +16,7 @@ final class TranslationCheck {
     static let masks = [
         "accessed and dirty bits of page-table entries that a walk has set in the same stretch",
         "the interrupt shadow behind STI, where no event waits",
+        "MXCSR's flags before an instruction whose exception was met on the host and is raised by the interpreter",
         "arithmetic flags before a POPF that the interpreter runs",
         "REP MOVS and REP STOS over several pages, which the interpreter runs",
         "stretches that came out the same when they were run again, because a device wrote to memory",
@@ -106,8 +107,10 @@ final class TranslationCheck {
 
     /// Compares the stretch that ends here, before the instruction of `operation`, with the interpreter.
     ///
+    /// `faulted`: The host has tried that instruction, and raised a signal.
+    ///
     /// - Returns: false if the outcomes differ; then the vCPU stands where the stretch began.
-    func compare(before operation: Operation?) -> Bool {
+    func compare(before operation: Operation?, faulted: Bool) -> Bool {
         guard isRunning else { return true }
         isRunning = false
         let s = state
@@ -124,7 +127,7 @@ final class TranslationCheck {
         }
         if journal.isOverfull { isComplete = false }
         journal.end()
-        mask(operation)
+        mask(operation, faulted)
         let fields = StateComparison.differences(before: before, translated: made, interpreted: s)
         let bytes = journal.differences(limit: 512)
         if isComplete, fields.isEmpty, bytes.isEmpty {
@@ -140,12 +143,13 @@ final class TranslationCheck {
     }
 
     /// Makes equal what may differ.
-    private func mask(_ operation: Operation?) {
+    private func mask(_ operation: Operation?, _ faulted: Bool) {
         let s = state
         if s.interruptShadow == 1, made.interruptShadow == 0 {
             s.interruptShadow = 0
             shadows &+= 1
         }
+        if faulted, made.mxcsr & ~0x3F == s.mxcsr & ~0x3F, made.mxcsr | s.mxcsr == made.mxcsr { made.mxcsr = s.mxcsr }
         if operation == .popf { s.setArithmeticFlags(made.rflags) }
     }
 
@@ -225,7 +229,7 @@ final class TranslationCheck {
         restore(before)
         var lines: [String] = []
         var rip = before.rip
-        for _ in 0..<min(count &+ 1, 24) {
+        for _ in 0..<min(count &+ 3, 24) {
             guard let page = interpreter.fetchPage(rip) else { break }
             let offset = Int(rip & 0xFFF)
             var instruction = DecodedInstruction()
@@ -263,10 +267,10 @@ private func padded(_ value: UInt64) -> String {
 
 extension Translator {
     /// Whether the stretch that ends here came out as in the interpreter; always, where nothing is checked.
-    func agrees(before operation: UInt16? = nil) -> Bool {
+    func agrees(before operation: UInt16? = nil, faulted: Bool = false) -> Bool {
         guard let check else { return true }
         storeFlags()
-        let agrees = check.compare(before: operation.flatMap(Operation.init(rawValue:)))
+        let agrees = check.compare(before: operation.flatMap(Operation.init(rawValue:)), faulted: faulted)
         if check.needsReset {
             check.needsReset = false
             environment.longestBlock = 1

@@ -372,7 +372,8 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         s.rip = start
         storeFlags()
         if environment.countsInstructions { s.instructionCount &+= UInt64(bitPattern: Int64(site.uncounted)) }
-        guard agrees(before: site.kind == .fallback || site.kind == .leave ? site.operation : nil) else { return nil }
+        let operation = site.kind == .fallback || site.kind == .leave ? site.operation : nil
+        guard agrees(before: operation, faulted: site.kind == .hostFault) else { return nil }
         let table = interpreter.currentTable
         step()
         guard interpreter.canTranslate, !interpreter.needsAttention, !mayDeliverDeferred else { return nil }
