@@ -236,7 +236,7 @@ extension BlockTranslator {
         }
         if row.exceptions.contains(.divideError) || row.exceptions.contains(.simd)
             || row.exceptions.contains(.alignedMemory)
-            || i.operation == .ldmxcsr
+            || i.operation == .ldmxcsr || i.operation == .vldmxcsr
         {
             noteHostFault()
         }
@@ -289,6 +289,8 @@ extension BlockTranslator {
             rm = .joinedLow
         }
         if usesCount || needsCount { e.move(HostRegisters.scratch, HostRegisters.guestCount) }
+        // DIV and IDIV.
+        noteHostFault()
         e.instruction(encoding, rm, forcesREX: false, immediate: code + guestOffset)
         if writesCount { e.move(HostRegisters.guestCount, HostRegisters.scratch) }
         return true
