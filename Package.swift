@@ -133,7 +133,10 @@ let package = Package(
         tests("Engine", ["GuestMemory"]),
         tests("HostCode", ["TestSupport", "X86"]),
         tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
-        tests("X86Translator", ["Engine", "GuestMemory", "HostCode", "Telemetry", "TestSupport", "X86", "X86Interpreter"]),
+        tests(
+            "X86Translator",
+            ["Engine", "GuestMemory", "HostCode", "Telemetry", "TestSupport", "X86", "X86Interpreter"]
+        ),
         tests("DeviceModel", ["GuestMemory"]),
         tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
         tests("LegacyDevices", ["DeviceModel", "GuestMemory"]),

@@ -289,8 +289,7 @@ extension BlockTranslator {
             rm = .joinedLow
         }
         if usesCount || needsCount { e.move(HostRegisters.scratch, HostRegisters.guestCount) }
-        // DIV and IDIV.
-        noteHostFault()
+        if i.operation == .div || i.operation == .idiv { noteHostFault() }
         e.instruction(encoding, rm, forcesREX: false, immediate: code + guestOffset)
         if writesCount { e.move(HostRegisters.guestCount, HostRegisters.scratch) }
         return true

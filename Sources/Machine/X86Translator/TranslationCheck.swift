@@ -20,6 +20,7 @@ final class TranslationCheck {
         "arithmetic flags before a POPF that the interpreter runs",
         "REP MOVS and REP STOS over several pages, which the interpreter runs",
         "stretches that came out the same when they were run again, because a device wrote to memory",
+        "stretches that came out the same with an empty TLB, because page tables were changed without a flush",
     ]
 
     let interpreter: Interpreter
@@ -39,6 +40,7 @@ final class TranslationCheck {
     private var stretches: UInt64 = 0
     private var instructions: UInt64 = 0
     private var disturbed: UInt64 = 0
+    private var flushed: UInt64 = 0
     /// What the last attempt left in one outcome only: perhaps a device's.
     private var foreign: [WriteJournal.Difference] = []
     private var shadows: UInt64 = 0
@@ -157,8 +159,8 @@ final class TranslationCheck {
         stretches &+= 1
         instructions &+= count
         if attempts > 0 {
+            if attempts == 1 { disturbed &+= 1 } else { flushed &+= 1 }
             attempts = 0
-            disturbed &+= 1
             // What neither engine has written this time was a device's, and was taken back.
             for each in foreign where each.host.load(as: UInt64.self) == each.before {
                 each.host.storeBytes(of: each.first == each.before ? each.second : each.first, as: UInt64.self)
@@ -172,6 +174,7 @@ final class TranslationCheck {
 
     private func fail(_ text: String, _ count: UInt64) {
         attempts += 1
+        if attempts > 1 { interpreter.stateRestored(translationsChanged: true) }
         if isStepping {
             if attempts >= Self.attemptLimit { report = text }
         } else if attempts >= Self.attemptLimit {
@@ -254,6 +257,7 @@ final class TranslationCheck {
             ("checked instructions", instructions), ("checked stretches", stretches),
             ("checked pages written to", journal.comparedPages), ("masked: page-table entries", journal.maskedEntries),
             ("masked: interrupt shadows", shadows), ("masked: stretches run again", disturbed),
+            ("masked: stretches run again after a flush", flushed),
         ]
     }
 }
