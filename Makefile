@@ -4,7 +4,8 @@
 SHELL := /bin/bash
 ARGS ?=
 SECONDS_OF_FUZZ := $(if $(filter environment% command%,$(origin SECONDS)),$(SECONDS),60)
-RELEASE := swift build -c release
+# Colours would be part of the compiler's command line: a run on a terminal after one in a pipe would build everything anew.
+RELEASE := swift build -c release --no-color-diagnostics
 VIV = .build/release/viv
 
 .PHONY: run build test bench fuzz format lint check clean toolchain
