@@ -126,7 +126,7 @@ extension Core {
     func branch(to target: UInt64) throws(Fault) {
         let s = state
         if s.isLong64 {
-            guard Int64(bitPattern: target << 16) >> 16 == Int64(bitPattern: target) else { throw .generalProtection() }
+            guard isCanonical(target) else { throw .generalProtection() }
         } else {
             guard target <= UInt64(s[.cs].limit) else { throw .generalProtection() }
         }

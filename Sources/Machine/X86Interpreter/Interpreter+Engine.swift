@@ -43,9 +43,6 @@ extension Interpreter {
     /// The device read that stopped the last instruction, which starts again once it is answered.
     package func takeNeededRead() -> VMExit? { services.takeNeededRead() }
 
-    /// Adds to the instructions executed.
-    package func countInstructions(_ count: UInt64) { core.state.instructionCount &+= count }
-
     /// The number of the TLB table whose rules the current CPL and AC follow.
     package var currentTable: Int { core.ruleTable }
 

@@ -34,7 +34,7 @@ extension Core {
         guard s.cr0 & CR0.paging != 0 else { return page(linear & 0xFFFF_FFFF, isGlobal: false, sizeBits: 12) }
         services.counters.pageWalks &+= 1
         if s.efer & EFER.longModeActive != 0 {
-            guard Int64(bitPattern: linear << 16) >> 16 == Int64(bitPattern: linear) else {
+            guard isCanonical(linear) else {
                 // The address tells the run loop that this was the operand's fault, which is #SS on the stack segment.
                 throw Fault(kind: .exceptionWithCode, vector: ExceptionVector.generalProtection, address: linear)
             }

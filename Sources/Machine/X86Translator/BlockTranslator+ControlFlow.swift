@@ -223,10 +223,7 @@ extension BlockTranslator {
     /// Lets the interpreter run a CALL whose target, in R9, is not canonical, before anything is pushed.
     private mutating func refuseUnlessCanonical() {
         beginDetours()
-        // The upper 17 bits are 0 or 1FFFFh: with 1 added, bits 16:1 are clear.
-        e.extract(r9, mask: TranslatorLayout.canonicalMask)
-        e.lea(rcx, base: rcx, 1)
-        e.extract(rcx, mask: TranslatorLayout.canonicalSumMask)
+        e.testCanonical()
         e.jumpIfZeroCount(over: 5)
         e.call(environment.stubs.fallback)
         addSite(.leave, guestOffset)

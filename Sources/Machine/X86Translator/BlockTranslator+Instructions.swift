@@ -89,7 +89,6 @@ extension BlockTranslator {
         case rm
         case vvvv
         case opcode
-        case countRegister
     }
 
     private struct GeneralOperand {
@@ -231,7 +230,6 @@ extension BlockTranslator {
             case .rm: rm = .register(host)
             case .vvvv: encoding.vvvv = host
             case .opcode: encoding.opcodeRegister = host
-            case .countRegister: break
             }
         }
         if row.exceptions.contains(.divideError) || row.exceptions.contains(.simd)

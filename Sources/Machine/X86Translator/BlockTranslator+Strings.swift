@@ -309,12 +309,8 @@ extension BlockTranslator {
             if let start = detour.start, !environment.isRepeatable { handlePages(backTo: start) }
             e.call(environment.stubs.fallback)
             addSite(.fallback, guestOffset)
-            if environment.countsInstructions {
-                // The interpreter has counted it too.
-                e.loadState(HostRegisters.scratch, TranslatorLayout.instructionCount)
-                e.lea(HostRegisters.scratch, base: HostRegisters.scratch, -1)
-                e.storeState(TranslatorLayout.instructionCount, HostRegisters.scratch)
-            }
+            // The interpreter has counted it too.
+            if environment.countsInstructions { e.addToCount(-1) }
             e.jump(detour.back)
         }
     }

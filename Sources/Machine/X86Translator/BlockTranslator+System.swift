@@ -55,10 +55,7 @@ extension BlockTranslator {
         }
         // MOV R9D, R9D
         if i.operandByteCount == 4 { e.bytes(0xC98945, 3) }
-        // The upper 17 bits are 0 or 1FFFFh: with 1 added, bits 16:1 are clear.
-        e.extract(r9, mask: TranslatorLayout.canonicalMask)
-        e.lea(rcx, base: rcx, 1)
-        e.extract(rcx, mask: TranslatorLayout.canonicalSumMask)
+        e.testCanonical()
         e.jumpIfZeroCount(over: 7)
         let over = slowPath()
         let segment = i.operation == .wrfsbase ? 4 : 5

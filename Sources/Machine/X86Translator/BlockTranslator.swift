@@ -75,7 +75,6 @@ struct BlockTranslator {
     var instructionCount = 0
     /// What ``instructionCount`` was before the instruction at ``guestOffset``.
     var countBefore = 0
-    private(set) var fallbackCount = 0
 
     /// The block at `rip`, whose bytes up to the page's end are at `code`.
     init(_ environment: Environment, _ store: TranslationStore, rip: UInt64, view: UInt32) {
@@ -95,7 +94,6 @@ struct BlockTranslator {
                 rip: self.rip,
                 start: UInt32(store.used),
                 view: view,
-                firstSite: UInt32(store.sites.count),
                 isRelative: isRelative
             )
         )
@@ -180,7 +178,6 @@ struct BlockTranslator {
             store.sites[site].operation = UInt16(miss.proved - miss.resume)
         }
         store.blocks[number].end = UInt32(e.offset)
-        store.blocks[number].siteCount = UInt32(store.sites.count) - store.blocks[number].firstSite
         store.blocks[number].byteCount = UInt16(nextOffset)
         store.blocks[number].instructionCount = UInt16(instructionCount)
         store.used = (e.offset + 15) & ~15
@@ -220,7 +217,6 @@ struct BlockTranslator {
     mutating func fallback() {
         let correction = uncounted == 0 ? uncountedBefore : 0
         count()
-        fallbackCount += 1
         e.call(environment.stubs.fallback)
         addSite(.fallback, guestOffset, uncounted: correction)
     }
@@ -229,7 +225,6 @@ struct BlockTranslator {
     mutating func leave() {
         let correction = uncounted == 0 ? uncountedBefore : 0
         count()
-        fallbackCount += 1
         e.call(environment.stubs.fallback)
         addSite(.leave, guestOffset, uncounted: correction)
     }
@@ -238,10 +233,7 @@ struct BlockTranslator {
     mutating func count(excluding excluded: Int = 1) {
         let n = uncounted - excluded
         uncounted = 0
-        guard environment.countsInstructions, n > 0 else { return }
-        e.loadState(HostRegisters.scratch, TranslatorLayout.instructionCount)
-        e.lea(HostRegisters.scratch, base: HostRegisters.scratch, n)
-        e.storeState(TranslatorLayout.instructionCount, HostRegisters.scratch)
+        if environment.countsInstructions, n > 0 { e.addToCount(n) }
     }
 
     // MARK: Jumps

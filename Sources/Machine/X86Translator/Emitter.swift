@@ -196,6 +196,21 @@ struct Emitter {
         lea(HostRegisters.address, base: HostRegisters.address, index: HostRegisters.scratch, 0)
     }
 
+    /// RCX = 0 if R9 is canonical.
+    mutating func testCanonical() {
+        // The upper 17 bits are 0 or 1FFFFh: with 1 added, bits 16:1 are clear.
+        extract(HostRegisters.address, mask: TranslatorLayout.canonicalMask)
+        lea(HostRegisters.scratch, base: HostRegisters.scratch, 1)
+        extract(HostRegisters.scratch, mask: TranslatorLayout.canonicalSumMask)
+    }
+
+    /// Adds `n` to the vCPU's count of instructions; RCX is lost.
+    mutating func addToCount(_ n: Int) {
+        loadState(HostRegisters.scratch, TranslatorLayout.instructionCount)
+        lea(HostRegisters.scratch, base: HostRegisters.scratch, n)
+        storeState(TranslatorLayout.instructionCount, HostRegisters.scratch)
+    }
+
     // MARK: Control
 
     /// JRCXZ over the next `byteCount` bytes.
@@ -230,6 +245,4 @@ struct Emitter {
     func patch(_ field: Int, to target: Int) {
         (base + field).storeBytes(of: Int32(truncatingIfNeeded: target - (field + 4)), as: Int32.self)
     }
-
-    mutating func moveCursor(to offset: Int) { cursor = base + offset }
 }

@@ -7,7 +7,6 @@ struct InstructionEncoding {
     /// F2, F3 or 0.
     var repeatPrefix: UInt8 = 0
     var isWide = false
-    var hasREX = false
     /// 0 one byte, 1 0F, 2 0F38, 3 0F3A.
     var map: UInt8 = 0
     var opcode: UInt8 = 0
@@ -45,7 +44,6 @@ struct InstructionEncoding {
             at += 1
         }
         var extensions: UInt8 = rex & 7
-        hasREX = rex != 0
         isWide = rex & 8 != 0
         if p[at] == 0xC5 {
             isVEX = true

@@ -67,9 +67,6 @@ struct BlockRecord {
     var bodyEnd: UInt32 = 0
     var end: UInt32 = 0
     var view: UInt32
-    /// The first of its sites; they lie together.
-    var firstSite: UInt32
-    var siteCount: UInt32 = 0
     /// Of guest code.
     var byteCount: UInt16 = 0
     var instructionCount: UInt16 = 0

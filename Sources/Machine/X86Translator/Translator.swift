@@ -276,7 +276,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         case .dispatch:
             statistics.dispatches &+= 1
             s.rip = s[field: TranslatorLayout.exitAddress]
-            if Int64(bitPattern: s.rip << 16) >> 16 != Int64(bitPattern: s.rip) { return refuseBranch() }
+            guard isCanonical(s.rip) else { return refuseBranch() }
             guard agrees(), !attention, let found = block(at: s.rip) else { return leave() }
             remember(s.rip, found)
             return start(found, at: s.rip)
@@ -428,7 +428,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         let s = state
         let target = s[field: TranslatorLayout.exitAddress]
         s.rip = target
-        if Int64(bitPattern: target << 16) >> 16 != Int64(bitPattern: target) { return refuseBranch() }
+        guard isCanonical(target) else { return refuseBranch() }
         statistics.links &+= 1
         guard agrees() else { return nil }
         let source = store.sites[store.links[number].site].block
@@ -483,7 +483,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     /// The view of the page that holds `rip`, entered into the TLB.
     func view(_ rip: UInt64) -> UInt32? {
         let table = interpreter.currentTable
-        let slot = Int(rip >> 12 & UInt64(TLB.entryCount - 1)) * 8
+        let slot = TLB.slot(rip) * 8
         let entry = block + TranslatorLayout.tlb(table, 0) + slot
         let page = rip & ~0xFFF
         if entry.load(fromByteOffset: TLB.fetchTag, as: UInt64.self) &+ page == 0 {
@@ -565,8 +565,11 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         }
     }
 
+    /// The tag of a slot without a target: no code is at -1.
+    private static let emptyHashTag: UInt64 = 1
+
     private func clearHash(_ table: Int, _ slot: Int) {
-        (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: 1, as: UInt64.self)
+        (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: Self.emptyHashTag, as: UInt64.self)
         let leave = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(environment.stubs.dispatchExit)
         (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: leave, as: UInt64.self)
     }
@@ -575,8 +578,9 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private func remember(_ rip: UInt64, _ number: UInt32) {
         let table = interpreter.currentTable
         let slot = Int((rip & TranslatorLayout.hashIndexMask) >> 3)
-        usedHashSlots[table].append(UInt16(slot))
-        (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: 0 &- rip, as: UInt64.self)
+        let tag = block + TranslatorLayout.hashTags(table) + slot * 8
+        if tag.load(as: UInt64.self) == Self.emptyHashTag { usedHashSlots[table].append(UInt16(slot)) }
+        tag.storeBytes(of: 0 &- rip, as: UInt64.self)
         let code = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(entry(number, at: rip))
         (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: code, as: UInt64.self)
     }
