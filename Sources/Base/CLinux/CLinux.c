@@ -33,6 +33,16 @@ int clinux_punch_hole(int fd, int64_t offset, int64_t length) {
   return result == -1 ? -errno : result;
 }
 
+int64_t clinux_seek_data(int fd, int64_t offset) {
+  off_t result = lseek(fd, offset, SEEK_DATA);
+  return result == -1 ? -errno : result;
+}
+
+int64_t clinux_seek_hole(int fd, int64_t offset) {
+  off_t result = lseek(fd, offset, SEEK_HOLE);
+  return result == -1 ? -errno : result;
+}
+
 int clinux_ioctl(int fd, unsigned long request, uintptr_t argument) {
   int result = ioctl(fd, request, argument);
   return result == -1 ? -errno : result;

@@ -21,8 +21,8 @@ public final class VirtioBlock: VirtioDevice {
     public let deviceID: UInt32 = 2
     public let queueSizes = [VirtioBlock.queueSize]
     public let offeredFeatures: VirtioFeatures
-    private let image: any DiskImage
-    private let identifier: [UInt8]
+    let image: any DiskImage
+    let identifier: [UInt8]
     private let config: DeviceConfigurationBytes
     private let activation = Mutex<Activation?>(nil)
 

@@ -41,6 +41,12 @@ public struct BootCommand: ParsableCommand {
               A disk that boots by itself, through Debian's SeaBIOS:
                 viv boot --firmware /usr/share/seabios/bios-256k.bin --disk disk.img
 
+              A machine that can be put away, and taken up again:
+                viv boot --kernel vmlinuz --disk root.img --control vm.sock
+                viv control vm.sock pause && viv control vm.sock save vm.state
+                viv control vm.sock quit
+                viv boot --load vm.state --disk root.img
+
               What the guest does with its devices, in a file:
                 viv boot --kernel vmlinuz --trace io,exceptions:guest.log
 
@@ -90,14 +96,30 @@ public struct BootCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A BIOS image to start from, such as SeaBIOS.", valueName: "file"))
     var firmware: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Go on from what 'save' of --control wrote; --kernel or --firmware are then for resets alone.",
+            valueName: "file"
+        )
+    )
+    var load: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Serve requests such as pause, save and quit on a Unix socket; see viv control.",
+            valueName: "socket"
+        )
+    )
+    var control: String?
+
     @Option(help: ArgumentHelp("RAM: a number with K, M, G or T; without, MiB.", valueName: "size"))
-    var memory = ByteCount(bytes: 512 << 20)
+    var memory = BootCommand.usualMemory
 
     @Option(help: ArgumentHelp("How many processors.", valueName: "count"))
-    var cpus = 1
+    var cpus = BootCommand.usualProcessorCount
 
     @Option(help: ArgumentHelp("The CPU model that the guest sees; 'help' lists them.", valueName: "model"))
-    var cpu = CPUModel.vivariumV3.name
+    var cpu = BootCommand.usualModel
 
     @Option(
         help: ArgumentHelp(
@@ -164,7 +186,7 @@ public struct BootCommand: ParsableCommand {
     public func validate() throws {
         if cpu == "help" { return }
         if let refusal = engine.refusal { throw ValidationError(refusal) }
-        if kernel == nil, firmware == nil {
+        if load == nil, kernel == nil, firmware == nil {
             throw ValidationError("what to start is missing: give --kernel or --firmware")
         }
         if firmware != nil, kernel != nil || initrd != nil || !append.isEmpty || busybox != nil {
@@ -200,9 +222,12 @@ public struct BootCommand: ParsableCommand {
 
     private func boot() throws(CommandFailure) -> Int32 {
         let choice = engine.choice(clock: clock, trace: trace?.events ?? [])
-        let configuration = try makeConfiguration(choice)
+        var configuration = try makeConfiguration(choice)
         let profiling = try profile.map { path throws(CommandFailure) in try ProfileOutput(path, symbols: symbols) }
+        let saved = try load.map { path throws(CommandFailure) in try takeUp(path, &configuration) }
         let control = MachineControl()
+        let server = try serve(control)
+        defer { server?.close() }
         let isInteractive = serial == .standardIO && RawTerminal.isTerminal
         let outcome: MachineOutcome
         var machine: VirtualMachine
@@ -215,7 +240,8 @@ public struct BootCommand: ParsableCommand {
                 serial: backend,
                 control: control,
                 trace: log,
-                profile: profiling?.profile
+                profile: profiling?.profile,
+                saved: saved
             )
         } catch {
             throw CommandFailure(error)
@@ -257,7 +283,7 @@ public struct BootCommand: ParsableCommand {
     private func makeConfiguration(_ choice: EngineChoice) throws(CommandFailure) -> MachineConfiguration {
         guard let model = CPUModel.named(cpu) else { throw CommandFailure("there is no CPU model '\(cpu)'") }
         return MachineConfiguration(
-            boot: try bootSource(),
+            boot: try kernel == nil && firmware == nil ? .saved(firmwareByteCount: 0) : bootSource(),
             memoryByteCount: memory.bytes,
             processorCount: cpus,
             model: model,

@@ -16,6 +16,10 @@ int clinux_memfd_create_sealed(const char *name);
 /* fallocate(2) with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE: 0, or -errno. */
 int clinux_punch_hole(int fd, int64_t offset, int64_t length);
 
+/* lseek(2) with SEEK_DATA or SEEK_HOLE: the offset, or -errno. */
+int64_t clinux_seek_data(int fd, int64_t offset);
+int64_t clinux_seek_hole(int fd, int64_t offset);
+
 /* mremap(2) with an old size of 0: a second mapping of the shared memory at `address`, with its protection; or MAP_FAILED. */
 void *clinux_alias(void *address, size_t length);
 
