@@ -12,7 +12,7 @@ public struct StateDecoder: Sendable {
 
     public var remainingByteCount: Int { bytes.endIndex - next }
 
-    /// - Parameter field: What messages call the value.
+    /// An integer; messages call it `field`.
     public mutating func decode<T: FixedWidthInteger>(_ type: T.Type, _ field: String) throws(StateFault) -> T {
         let byteCount = T.bitWidth / 8
         guard remainingByteCount >= byteCount else { throw .truncated(field: field) }

@@ -6,7 +6,7 @@ internal import Synchronization
 /// By how much one clock is ahead of another.
 struct ClockOffset: Hashable, Sendable {
     var seconds: Int64
-    /// 0 ... 999,999,999.
+    /// Less than a second.
     var nanoseconds: UInt64
 
     static let secondLength: UInt64 = 1_000_000_000

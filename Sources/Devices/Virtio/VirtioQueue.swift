@@ -28,8 +28,9 @@ public final class VirtioQueue: Sendable {
     private let interrupt: @Sendable () -> Void
     private let progress: Mutex<Progress>
 
-    /// `progress`: Where to go on in rings that were in use before. `interrupt`: Sends the queue's interrupt, on the calling
-    ///   thread.
+    /// A queue whose rings may have been in use before.
+    ///
+    /// `progress`: Where to go on. `interrupt`: Sends the queue's interrupt, on the calling thread.
     /// - Throws: ``VirtioQueueError/badSize(_:)``, ``VirtioQueueError/badRing(_:)``.
     public init(
         size: UInt16,

@@ -9,6 +9,8 @@ enum MachineTime: Sendable {
     case host(HostClock, HostTimerService)
     case counted(InstructionClock)
 
+    /// Makes a clock and its timers.
+    ///
     /// `now`: What the time is at the start. `isPaused`: Whether it stands still until ``resume()``.
     init(_ kind: ClockKind, now: UInt64 = 0, isPaused: Bool = false) {
         switch kind {
