@@ -236,6 +236,49 @@ private final class RunningMachine: @unchecked Sendable {
             #expect(missing.hasPrefix("\(path): section"), "\(name): \(missing)")
         }
     }
+
+    @Test func `Damaged contents under right checksums trap nothing, whatever runs then`() throws {
+        defer { remove() }
+        try saveSample(cpus: 2)
+        let reader = try StateReader(path: path)
+        var sections: [StateSection] = []
+        while let section = try reader.next() { sections.append(section) }
+        var random: UInt64 = 77
+        func next(_ limit: Int) -> Int {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(random >> 33) % limit
+        }
+        var acceptedCount = 0
+        for _ in 0..<150 {
+            let writer = try StateWriter(path: path)
+            let target = next(sections.count)
+            for (index, section) in sections.enumerated() {
+                var section = section
+                if index == target, !section.contents.isEmpty {
+                    for _ in 0...next(4) {
+                        section.contents[next(min(section.contents.count, 2000))] = UInt8(truncatingIfNeeded: next(256))
+                    }
+                }
+                try writer.append(section)
+            }
+            try writer.finish()
+            let control = MachineControl()
+            guard let saved = try? SavedMachine(path: path), saved.shape.memoryByteCount == 4 << 20,
+                let machine = try? VirtualMachine(
+                    configuration([], cpus: 2),
+                    serial: try SerialBackend(.disconnected),
+                    control: control,
+                    saved: saved
+                )
+            else { continue }
+            acceptedCount += 1
+            let running = try RunningMachine(machine)
+            usleep(3000)
+            _ = control.perform(.quit)
+            _ = running.wait()
+        }
+        #expect(acceptedCount > 20)
+    }
 }
 
 @Suite struct ControlLineTests {

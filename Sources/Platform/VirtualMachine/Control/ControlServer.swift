@@ -107,7 +107,7 @@ public final class ControlServer: Sendable {
         var rest = Array((line + "\n").utf8)[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes {
-                unsafe send(client, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue))
+                unsafe send(client, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return }
