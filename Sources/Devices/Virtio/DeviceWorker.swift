@@ -20,20 +20,28 @@ public final class DeviceWorker: Sendable {
 
         init(_ serve: @escaping @Sendable (Int) -> Void) {
             self.serve = serve
-            for unsafeeach in unsafe [semaphore, parked, released] {
-                unsafe each.initialize(to: sem_t())
-                unsafe sem_init(each, 0, 0)
-            }
+            unsafe Self.make(semaphore)
+            unsafe Self.make(parked)
+            unsafe Self.make(released)
         }
 
         deinit {
-            for unsafeeach in unsafe [semaphore, parked, released] {
-                unsafe sem_destroy(each)
-                unsafe each.deallocate()
-            }
+            unsafe Self.free(semaphore)
+            unsafe Self.free(parked)
+            unsafe Self.free(released)
         }
 
         func post() { unsafe sem_post(semaphore) }
+
+        private static func make(_ semaphore: UnsafeMutablePointer<sem_t>) {
+            unsafe semaphore.initialize(to: sem_t())
+            unsafe sem_init(semaphore, 0, 0)
+        }
+
+        private static func free(_ semaphore: UnsafeMutablePointer<sem_t>) {
+            unsafe sem_destroy(semaphore)
+            unsafe semaphore.deallocate()
+        }
 
         static func wait(_ semaphore: UnsafeMutablePointer<sem_t>) {
             while unsafe sem_wait(semaphore) != 0 && errno == EINTR {}

@@ -16,7 +16,7 @@ enum UnixSocket {
         if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unsafe unlink(path) }
         // The mode of a socket that is not bound yet becomes that of its file.
         if isPrivate { fchmod(socket.descriptor, 0o600) }
-        guard call(socket, { unsafe bind($0, $1, $2) }) == 0, Glibc.listen(socket.descriptor, isPrivate ? 16 : 1) == 0
+        guard unsafe call(socket, { unsafe bind($0, $1, $2) }) == 0, Glibc.listen(socket.descriptor, isPrivate ? 16 : 1) == 0
         else {
             let cause = errno
             close(socket.descriptor)
@@ -28,7 +28,7 @@ enum UnixSocket {
     /// A socket connected to the one that somebody listens on at `path`.
     static func connect(to path: String) throws(SystemCallError) -> CInt {
         let socket = try make(path, "connect")
-        guard call(socket, { unsafe Glibc.connect($0, $1, $2) }) == 0 else {
+        guard unsafe call(socket, { unsafe Glibc.connect($0, $1, $2) }) == 0 else {
             let cause = errno
             close(socket.descriptor)
             throw SystemCallError("connect", errno: cause)

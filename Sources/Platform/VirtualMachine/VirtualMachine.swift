@@ -1,5 +1,6 @@
 internal import DiskImage
 internal import Glibc
+internal import MachineState
 internal import SystemCalls
 public import Telemetry
 internal import X86Translator

@@ -1,4 +1,4 @@
-public import MachineState
+internal import MachineState
 internal import X86
 
 /// What a saved machine is made of: a machine like it has to be there before the state can be loaded.
