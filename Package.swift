@@ -44,6 +44,8 @@ let package = Package(
         .target(name: "CHostProbe", path: "Sources/Base/CHostProbe"),
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
+        .systemLibrary(name: "CZlib", path: "Sources/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/Base/CZstd", providers: [.apt(["libzstd-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "Telemetry"),
@@ -77,7 +79,7 @@ let package = Package(
         layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
-        layer("Devices", "DiskImage", ["SystemCalls"]),
+        layer("Devices", "DiskImage", ["CLinux", "CZlib", "CZstd", "SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
         layer(
@@ -108,8 +110,8 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
-                "TestSupport", "X86Interpreter", "X86Translator",
+                "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86",
+                "X86Decoder", "TestSupport", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
