@@ -18,7 +18,7 @@ public enum ClusterCompression: UInt8, Hashable, Sendable, CaseIterable {
     ///
     /// - Returns: Whether the stream was whole and gave as many bytes. A stream that goes on behind them is cut: no bomb.
     func decompress(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {
-        guard let from = unsafe input.baseAddress, let to = unsafe output.baseAddress else { return output.isEmpty }
+        guard let from = input.baseAddress, let to = output.baseAddress else { return unsafe output.isEmpty }
         switch self {
         case .zlib:
             // The library compares addresses: the stream must not move.
@@ -68,8 +68,8 @@ public final class ClusterCompressor {
         switch compression {
         case .zlib:
             self.level = CInt(level ?? 5)
-            context = nil
-            let size = CInt(MemoryLayout<z_stream>.size)
+            unsafe context = nil
+            let size = unsafe CInt(MemoryLayout<z_stream>.size)
             unsafe _ = deflateInit2_(stream, self.level, Z_DEFLATED, -12, 9, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size)
         case .zstd:
             self.level = CInt(level ?? 3)
@@ -87,7 +87,7 @@ public final class ClusterCompressor {
 
     /// - Returns: The bytes of the stream in `output`, or nil where it does not fit: compressing does not pay.
     public func compress(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
-        guard let from = unsafe input.baseAddress, let to = unsafe output.baseAddress else { return nil }
+        guard let from = input.baseAddress, let to = output.baseAddress else { return nil }
         switch compression {
         case .zlib:
             guard unsafe deflateReset(stream) == Z_OK else { return nil }

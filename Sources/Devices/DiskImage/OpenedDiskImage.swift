@@ -30,7 +30,8 @@ public struct OpenedDiskImage: Sendable {
         let file = try HostImageFile(path: path, isReadOnly: options.isReadOnly, locking: options.locking)
         guard !above.contains(file.identity) else { throw .backingLoop(path: path) }
         guard above.count <= Self.depthLimit else { throw .backingTooDeep(path: path, limit: Self.depthLimit) }
-        let format = try options.format ?? DiskImageFormat.probe(file)
+        let format: DiskImageFormat
+        if let given = options.format { format = given } else { format = try DiskImageFormat.probe(file) }
         self.path = path
         self.format = format
         self.file = file

@@ -25,11 +25,11 @@ enum WorkerThreads {
                     }
                     return nil
                 },
-                work.toOpaque()
+                unsafe work.toOpaque()
             )
-            if result == 0 { threads.append(thread) } else { work.release() }
+            if result == 0 { threads.append(thread) } else { unsafe work.release() }
         }
         body()
-        for thread in threads { unsafe pthread_join(thread, nil) }
+        for thread in threads { _ = unsafe pthread_join(thread, nil) }
     }
 }

@@ -38,15 +38,17 @@ extension QCOW2Image {
     /// - Parameter all: Corruptions too, not only leaks.
     public func repair(all: Bool) throws(DiskImageError) -> DiskCheckReport {
         let before = try check()
-        guard before.leakCount > 0 || before.corruptionCount > 0 || header.isCorrupt else { return before }
+        guard before.leakCount > 0 || before.corruptionCount > 0 || header.isCorrupt else {
+            keepsMarks = false
+            return before
+        }
         guard all || before.corruptionCount == 0 else { return before }
-        let wasCorrupt = header.isCorrupt
-        if wasCorrupt { header.incompatible &= ~QCOW2Header.corrupt }
         try gate.exclusive { () throws(DiskImageError) in
             try allocation.withLock { () throws(DiskImageError) in
                 try metadata.withLock { () throws(DiskImageError) in try rebuild(dropsInvalid: all) }
             }
         }
+        keepsMarks = false
         var after = try check()
         after.fixedCorruptionCount = max(0, before.corruptionCount - after.corruptionCount)
         after.fixedLeakCount = max(0, before.leakCount - after.leakCount)
@@ -60,7 +62,8 @@ extension QCOW2Image {
         all: Bool
     ) throws(DiskImageError) -> DiskCheckReport? {
         let file = try HostImageFile(path: path, locking: options.locking)
-        guard try options.format ?? DiskImageFormat.probe(file) == .qcow2 else { return nil }
+        if let format = options.format, format != .qcow2 { return nil }
+        guard try DiskImageFormat.probe(file) == .qcow2 else { return nil }
         let header = try QCOW2Header(file)
         let image = try QCOW2Image(file, header: header, isReadOnly: false, isRepair: true)
         let report = try image.repair(all: all)

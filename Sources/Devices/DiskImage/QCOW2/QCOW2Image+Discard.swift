@@ -79,9 +79,12 @@ extension QCOW2Image {
         var table: QCOW2Table?
         for cluster in stride(from: start, to: end, by: Int(clusterMask) + 1) {
             let place = Int(cluster % header.l2Span >> UInt64(clusterBits))
-            let entry =
-                l1[index] & QCOW2Entry.offsetMask == 0
-                ? 0 : try (table ?? l2Table(l1[index]))[place]
+            var entry: UInt64 = 0
+            if let table {
+                entry = table[place]
+            } else if l1[index] & QCOW2Entry.offsetMask != 0 {
+                entry = try l2Table(l1[index])[place]
+            }
             let old = QCOW2Entry.meaning(of: entry, header)
             let new: UInt64
             switch old {
@@ -105,7 +108,8 @@ extension QCOW2Image {
                 }
             }
             guard new != entry else { continue }
-            let target = try table ?? privateL2Table(at: cluster)
+            let target: QCOW2Table
+            if let table { target = table } else { target = try privateL2Table(at: cluster) }
             table = target
             if new & QCOW2Entry.offsetMask == 0 { free(old) }
             target[place] = new

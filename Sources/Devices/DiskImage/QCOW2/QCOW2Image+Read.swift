@@ -20,7 +20,7 @@ final class DecompressedClusters: @unchecked Sendable {
 extension QCOW2Image {
     public func read(into bytes: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DiskImageError) {
         try checkRange(path, offset, UInt64(bytes.count))
-        unsafe try gate.shared { () throws(DiskImageError) in
+        try gate.shared { () throws(DiskImageError) in
             unsafe try readRuns(into: bytes, at: offset)
         }
     }

@@ -1,7 +1,7 @@
 extension QCOW2Image {
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(DiskImageError) {
         try checkWrite(path, offset, UInt64(bytes.count))
-        unsafe try gate.shared { () throws(DiskImageError) in
+        try gate.shared { () throws(DiskImageError) in
             unsafe try writeRuns(bytes, at: offset)
         }
         try releaseIfMany()
@@ -20,7 +20,7 @@ extension QCOW2Image {
                 unsafe try file.write(rest.part(0..<inPlace.byteCount), at: inPlace.hostOffset)
                 done += inPlace.byteCount
             } else {
-                done += unsafe try allocation.withLock { () throws(DiskImageError) in
+                done += try allocation.withLock { () throws(DiskImageError) in
                     unsafe try writeNewClusters(rest, at: place)
                 }
             }

@@ -41,6 +41,8 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
     var firstFree: UInt64 = 0
     /// The bytes that were ever used; clusters at or behind it read as zeros.
     var fileEnd: UInt64 = 0
+    /// Opened for a repair that is not done: dirty and corrupt bits stay.
+    var keepsMarks = false
     let decompressed = DecompressedClusters()
 
     var path: String { file.name }
@@ -76,12 +78,22 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
         l2Cache = QCOW2TableCache(limit: max(8, (32 << 20) >> Int(clusterBits)))
         refcountCache = QCOW2TableCache(limit: max(8, (8 << 20) >> Int(clusterBits)))
         try load()
+        keepsMarks = isRepair
         // A repair reads all tables itself.
         if !isReadOnly, !isRepair {
             try checkWritable()
             if repairs, header.isDirty { try rebuild() }
             try prepareForWriting()
         }
+    }
+
+    /// Opens an image in any file; `backing` is what its header calls its backing file.
+    public convenience init(
+        _ file: any ImageFile,
+        isReadOnly: Bool,
+        backing: (any DiskImage)? = nil
+    ) throws(DiskImageError) {
+        try self.init(file, header: QCOW2Header(file), isReadOnly: isReadOnly, backing: backing)
     }
 
     deinit {
@@ -111,7 +123,7 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
         }
         let buffer = ByteBuffer(uninitialized: count * 8)
         try file.read(buffer, at: offset)
-        return [UInt64](unsafeUninitializedCapacity: count) { words, done in
+        return unsafe [UInt64](unsafeUninitializedCapacity: count) { words, done in
             for index in 0..<count { unsafe words[index] = buffer.load(UInt64.self, at: index * 8) }
             done = count
         }
@@ -202,7 +214,7 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
 
     /// Writes everything back. Later calls make it necessary again.
     public func close() throws(DiskImageError) {
-        guard !isReadOnly else { return }
+        guard !isReadOnly, !keepsMarks else { return }
         try flush()
         try gate.exclusive { () throws(DiskImageError) in
             try allocation.withLock { () throws(DiskImageError) in
