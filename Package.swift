@@ -77,6 +77,10 @@ let package = Package(
         layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
+        layer("Devices", "VirtioFS", ["DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         layer("Devices", "DiskImage", ["SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
@@ -85,8 +89,9 @@ let package = Package(
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
-                "PCI",
-                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86",
+                "PCI", "SharedFolder",
+                "SystemCalls", "Telemetry", "Virtio", "VirtioBalloon", "VirtioBlock", "VirtioConsole", "VirtioEntropy",
+                "VirtioFS", "VirtioVsock", "X86",
                 "X86Interpreter", "X86Translator",
             ]
         ),
@@ -145,6 +150,10 @@ let package = Package(
         tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         tests("VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("SharedFolder", ["CLinux", "SystemCalls"]),
+        tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),

@@ -9,6 +9,8 @@ public struct MachineConfiguration: Sendable {
     public var processorCount: Int
     public var model: CPUModel
     public var disks: [DiskConfiguration]
+    /// Devices that connect the guest with its host.
+    public var services = ServiceConfiguration()
     /// What COM1 is connected to.
     public var serial: SerialPort
     public var clock: ClockKind

@@ -54,6 +54,7 @@ struct PCIDeviceSet {
         for (index, image) in parts.images.enumerated() {
             devices.append(VirtioBlock(image, identifier: "disk\(index)"))
         }
+        devices += parts.services.makeDevices()
         diskSlots = parts.images.indices.map { firstDiskSlot + $0 }
         do throws(PCIError) {
             try bus.add(hostBridge, at: PCIHostBridge.location)

@@ -15,6 +15,7 @@ public final class VirtualMachine {
     private let factory: any ProcessorFactory
     /// Open for as long as the machine lives, resets included.
     private let images: [any DiskImage]
+    private let services: HostServices
     private var machine: PCMachine
     private var runner: MachineRunner
 
@@ -79,9 +80,11 @@ public final class VirtualMachine {
             }
         }
         self.images = images
+        services = try HostServices(configuration.services)
         machine = try PCMachine(
             configuration,
             images: images,
+            services: services,
             serial: serial,
             control: control,
             trace: trace,
@@ -104,6 +107,7 @@ public final class VirtualMachine {
             machine = try PCMachine(
                 configuration,
                 images: images,
+                services: services,
                 serial: serial,
                 control: control,
                 trace: trace,

@@ -107,6 +107,9 @@ public struct BootCommand: ParsableCommand {
     )
     var disk: [DiskConfiguration] = []
 
+    @OptionGroup(title: "Services")
+    var services: ServiceOptions
+
     @Option(
         help: ArgumentHelp(
             "The first serial port: stdio, none, pty, file:PATH or unix:PATH.",
@@ -256,7 +259,7 @@ public struct BootCommand: ParsableCommand {
 
     private func makeConfiguration(_ choice: EngineChoice) throws(CommandFailure) -> MachineConfiguration {
         guard let model = CPUModel.named(cpu) else { throw CommandFailure("there is no CPU model '\(cpu)'") }
-        return MachineConfiguration(
+        var configuration = MachineConfiguration(
             boot: try bootSource(),
             memoryByteCount: memory.bytes,
             processorCount: cpus,
@@ -270,6 +273,8 @@ public struct BootCommand: ParsableCommand {
             countsInstructions: stats,
             writesPerfMap: perfMap
         )
+        configuration.services = services.configuration
+        return configuration
     }
 
     private func bootSource() throws(CommandFailure) -> BootSource {
