@@ -113,8 +113,8 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
-                "TestSupport", "X86Interpreter", "X86Translator",
+                "Boot", "CLinux", "Engine", "GuestMemory", "SharedFolder", "SystemCalls", "Telemetry", "VirtualMachine",
+                "Virtio", "VirtioVsock", "X86", "X86Decoder", "TestSupport", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
