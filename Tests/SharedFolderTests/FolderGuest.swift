@@ -96,9 +96,14 @@ final class FolderGuest: @unchecked Sendable {
         try take(fuse_entry_out.self, try call(FUSE_LOOKUP, parent, Self.name(name)))
     }
 
-    func create(_ name: String, in parent: UInt64 = 1, flags: CInt = O_RDWR, mode: UInt32 = 0o644) throws -> (
-        node: UInt64, handle: UInt64
-    ) {
+    typealias Created = (node: UInt64, handle: UInt64)
+
+    func create(
+        _ name: String,
+        in parent: UInt64 = 1,
+        flags: CInt = O_RDWR,
+        mode: UInt32 = 0o644
+    ) throws -> Created {
         var request = fuse_create_in()
         request.flags = UInt32(bitPattern: flags | O_CREAT)
         request.mode = mode | S_IFREG

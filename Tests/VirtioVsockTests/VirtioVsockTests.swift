@@ -59,7 +59,9 @@ import VirtioVsock
         #expect(guest.device.connectionCount == 0)
     }
 
-    @Test(arguments: ["CONNECT\n", "CONNECT x\n", "CONNECT 4294967296\n", "HELLO 5\n", "\n", String(repeating: "9", count: 64)])
+    @Test(arguments: [
+        "CONNECT\n", "CONNECT x\n", "CONNECT 4294967296\n", "HELLO 5\n", "\n", String(repeating: "9", count: 64),
+    ])
     func `A first line that is not understood ends the client's connection`(line: String) throws {
         let client = HostSocket.connect(guest.path)
         defer { close(client) }
@@ -123,7 +125,8 @@ import VirtioVsock
         let host = try accept()
         defer { close(host) }
         // The client takes nothing, so that its socket fills up.
-        let packet = Packet(operation: Guest.data, guestPort: 1000, hostPort: 80, data: [UInt8](repeating: 1, count: 1 << 15))
+        let data = [UInt8](repeating: 1, count: 1 << 15)
+        let packet = Packet(operation: Guest.data, guestPort: 1000, hostPort: 80, data: data)
         var wasReset = false
         for _ in 0..<64 where !wasReset {
             try guest.send(packet)

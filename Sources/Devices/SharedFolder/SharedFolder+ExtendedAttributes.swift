@@ -54,7 +54,8 @@ extension SharedFolder {
         return try sized(shown.flatMap { $0 + [0] }, room: request.size)
     }
 
-    func setExtendedAttribute(_ header: fuse_in_header, _ arguments: inout FUSEArguments) throws(FUSEError) -> FUSEBody {
+    func setExtendedAttribute(_ header: fuse_in_header, _ arguments: inout FUSEArguments) throws(FUSEError) -> FUSEBody
+    {
         let size = try arguments.take(UInt32.self)
         let flags = try arguments.take(UInt32.self)
         let name = try name(&arguments)

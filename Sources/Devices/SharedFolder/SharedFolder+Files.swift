@@ -15,7 +15,9 @@ extension SharedFolder {
         return asked & (O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_DSYNC) | O_NONBLOCK | O_NOCTTY
     }
 
-    /// Opens an inode. Pipes, sockets and devices are the guest's own business, and would make this thread wait.
+    /// Opens an inode.
+    ///
+    /// Pipes, sockets and devices are the guest's own business, and would make this thread wait.
     private func file(_ node: FolderNode, flags: CInt) throws(FUSEError) -> FileDescriptor {
         guard node.isRegular else { throw FUSEError(node.isDirectory ? EISDIR : ENXIO) }
         return FileDescriptor(owning: try FUSEError.check(unsafe clinux_openat(AT_FDCWD, node.path, flags, 0)))

@@ -30,10 +30,12 @@ extension SharedFolder {
     }
 
     /// As above, for the inode behind a descriptor.
-    func adopt(_ descriptor: CInt, path: String, mode: UInt32, _ header: fuse_in_header) throws(FUSEError) -> fuse_attr {
+    func adopt(_ descriptor: CInt, path: String, mode: UInt32, _ header: fuse_in_header) throws(FUSEError) -> fuse_attr
+    {
         let status = try FolderNode.status(of: descriptor)
         let type = mode & S_IFMT
-        let isNew = status.st_mode & S_IFMT == type && status.st_uid == geteuid()
+        let isNew =
+            status.st_mode & S_IFMT == type && status.st_uid == geteuid()
             && (type == S_IFDIR || status.st_nlink == 1)
         guard isNew else { return attributes(status) }
         if givesOwnership, status.st_uid != header.uid || status.st_gid != header.gid {

@@ -155,8 +155,8 @@ public final class SharedFolder: Sendable {
     /// Whether a request would change something; opening is looked at apart.
     private static func changes(_ opcode: fuse_opcode) -> Bool {
         switch opcode {
-        case FUSE_SETATTR, FUSE_SYMLINK, FUSE_MKNOD, FUSE_MKDIR, FUSE_UNLINK, FUSE_RMDIR, FUSE_RENAME, FUSE_RENAME2, FUSE_LINK,
-            FUSE_WRITE, FUSE_CREATE, FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE, FUSE_SETXATTR, FUSE_REMOVEXATTR:
+        case FUSE_SETATTR, FUSE_SYMLINK, FUSE_MKNOD, FUSE_MKDIR, FUSE_UNLINK, FUSE_RMDIR, FUSE_RENAME, FUSE_RENAME2,
+            FUSE_LINK, FUSE_WRITE, FUSE_CREATE, FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE, FUSE_SETXATTR, FUSE_REMOVEXATTR:
             true
         default: false
         }
@@ -211,7 +211,7 @@ public final class SharedFolder: Sendable {
     private static let minor: UInt32 = 38
     private static let oldestMinor: UInt32 = 31
     private static let features = [
-        FUSE_ASYNC_READ, FUSE_BIG_WRITES, FUSE_AUTO_INVAL_DATA, FUSE_DO_READDIRPLUS, FUSE_READDIRPLUS_AUTO, FUSE_ASYNC_DIO,
-        FUSE_PARALLEL_DIROPS, FUSE_MAX_PAGES, FUSE_CACHE_SYMLINKS,
+        FUSE_ASYNC_READ, FUSE_BIG_WRITES, FUSE_AUTO_INVAL_DATA, FUSE_DO_READDIRPLUS, FUSE_READDIRPLUS_AUTO,
+        FUSE_ASYNC_DIO, FUSE_PARALLEL_DIROPS, FUSE_MAX_PAGES, FUSE_CACHE_SYMLINKS,
     ].reduce(0 as UInt32) { $0 | UInt32(bitPattern: $1) }
 }

@@ -81,7 +81,9 @@ struct ChainTransfer: FUSETransfer {
     }
 
     func drain(offset: Int, byteCount: Int, _ body: (UnsafeRawBufferPointer, Int) -> Int) -> Int {
-        guard offset <= chain.readableByteCount, byteCount <= chain.readableByteCount - offset else { return -Int(EINVAL) }
+        guard offset <= chain.readableByteCount, byteCount <= chain.readableByteCount - offset else {
+            return -Int(EINVAL)
+        }
         return Self.sum { step throws(VirtioQueueError) in
             unsafe try chain.forEachReadable(in: offset..<(offset + byteCount)) { part, position in
                 step(unsafe body(part, position), part.count)

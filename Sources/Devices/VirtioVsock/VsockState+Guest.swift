@@ -3,7 +3,9 @@ internal import Virtio
 extension VsockState {
     // MARK: From the guest
 
-    /// Acts on a packet of the guest's. What it must not do is answered by a reset (Virtio 1.3 §5.10.6.6).
+    /// Acts on a packet of the guest's.
+    ///
+    /// What it must not do is answered by a reset (Virtio 1.3 §5.10.6.6).
     mutating func take(_ packet: VsockPacket, _ chain: DescriptorChain) throws(VirtioQueueError) {
         guard packet.type == VsockPacket.stream, packet.sourceCID == guestCID,
             packet.destinationCID == VsockPacket.hostCID, let operation = packet.operation

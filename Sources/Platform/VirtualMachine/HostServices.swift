@@ -28,7 +28,10 @@ final class HostServices {
         self.folders = folders
         if let socket = configuration.socket {
             do throws(SystemCallError) {
-                listener = VsockListener(owning: try UnixSocket.listen(at: socket.path, backlog: 128), path: socket.path)
+                listener = VsockListener(
+                    owning: try UnixSocket.listen(at: socket.path, backlog: 128),
+                    path: socket.path
+                )
             } catch {
                 throw .cannotOpen(path: socket.path, cause: error)
             }

@@ -32,7 +32,8 @@ public struct ServiceOptions: ParsableArguments {
     public init() {}
 
     public func validate() throws {
-        if let twice = share.indices.first(where: { index in share[..<index].contains { $0.tag == share[index].tag } }) {
+        if let twice = share.indices.first(where: { index in share[..<index].contains { $0.tag == share[index].tag } })
+        {
             throw ValidationError("--share: two folders have the tag '\(share[twice].tag)': give ',tag=NAME'")
         }
     }
