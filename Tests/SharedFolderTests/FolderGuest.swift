@@ -43,12 +43,12 @@ final class FolderGuest: @unchecked Sendable {
     deinit { _ = system("rm -rf '\(outside)'") }
 
     static func write(_ path: String, _ text: String) {
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        let file = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         _ = Glibc.write(file, text, text.utf8.count)
         close(file)
     }
     static func read(_ path: String) -> String {
-        let file = open(path, O_RDONLY)
+        let file = Glibc.open(path, O_RDONLY)
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: 1 << 16)
         let count = Glibc.read(file, &bytes, bytes.count)
