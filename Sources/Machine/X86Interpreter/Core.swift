@@ -56,9 +56,9 @@ package enum Layout {
     package static let translationEpoch = 0xA80
     /// 64 bits: how often all translations, or all but the global ones, were forgotten.
     package static let flushEpoch = 0xA88
-    /// 256 KiB of the translator's.
+    /// 512 KiB of the translator's.
     package static let translator = 0x1000
-    package static let translatorByteCount = 0x40000
+    package static let translatorByteCount = 0x80000
     /// The tables of ``TLB``, one after another.
     package static let tlbTables = translator + translatorByteCount
     /// The bookkeeping of each table, see ``TLBRecord``.
