@@ -51,7 +51,7 @@ let package = Package(
         layer("Machine", "GuestMemory", ["SystemCalls"]),
         layer("Machine", "X86", [], engine),
         layer("Machine", "X86Decoder", ["X86"], engine),
-        layer("Machine", "Engine", ["GuestMemory", "Telemetry"]),
+        layer("Machine", "Engine", ["GuestMemory", "SystemCalls", "Telemetry"]),
         layer("Machine", "HostCode", ["SystemCalls", "X86"], engine),
         layer(
             "Machine",
@@ -69,7 +69,7 @@ let package = Package(
             engine
         ),
         // Devices
-        layer("Devices", "DeviceModel", ["GuestMemory"]),
+        layer("Devices", "DeviceModel", ["GuestMemory", "SystemCalls"]),
         layer("Devices", "InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
         layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory"]),
         layer("Devices", "PCI", ["DeviceModel", "GuestMemory"]),

@@ -143,7 +143,7 @@ struct FuzzRun {
             }
         case "oracle":
             let oracle = try TranslatorOracle(seed: seed)
-            try oracle.run(count: 20_000)
+            try oracle.run(count: 4_000)
             checked &+= oracle.caseCount
             if let failure = oracle.failures.first {
                 say("\(oracle.failureCount) differences: \(failure)")

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <ucontext.h>
 #include <x86intrin.h>
 
@@ -38,6 +39,11 @@ int clinux_ioctl(int fd, unsigned long request, uintptr_t argument) {
 }
 
 uint64_t clinux_rdtsc(void) { return __rdtsc(); }
+
+int clinux_may_read_counter(void) {
+  int mode = 0;
+  return prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
+}
 
 void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]) {
   __cpuid_count(leaf, subleaf, result[0], result[1], result[2], result[3]);

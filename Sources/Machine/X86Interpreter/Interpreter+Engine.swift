@@ -9,6 +9,8 @@ extension Interpreter {
 
     package var model: CPUModel { services.model }
 
+    package var clock: any MachineClock { services.clock }
+
     /// What has to be done before code runs: posted writes, the end of a turn, pending events (an interrupt is delivered here).
     ///
     /// - Returns: The exit to take, or nil to run code.

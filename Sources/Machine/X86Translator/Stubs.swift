@@ -12,7 +12,7 @@ struct Stubs {
     var pending = 0
     var hostFault = 0
     /// For an address in R9, by TLB table; entered by a jump.
-    var dispatch = [0, 0, 0]
+    var dispatch: [3 of Int] = [0, 0, 0]
     /// Goes on behind a check whose operand was gathered from two pages.
     var crossing = 0
     /// What lies at the bottom of each stack of return addresses: the hash.

@@ -41,10 +41,20 @@ enum TranslatorLayout {
     static let canonicalSumMask = 0xB50
     /// What position-independent code adds to the addresses that it was translated for.
     static let displacement = 0xB58
+    /// IRETQ's: the host address of the descriptors that it may load, and where it returns to.
+    static let descriptors = 0xB60
+    static let returnAddress = 0xB68
+    /// An ``Engine/HostCounter``, for RDTSC.
+    static let counterMultiplier = 0xB70
+    static let counterOffset = 0xB78
     static let systemFlags = 0x90
+    static let gdtBase = 0x180
+    static let gdtLimit = 0x190
     static func segment(_ number: Int) -> Int { 0x100 + number * 16 }
     static let currentPrivilege = 0xB5
     static let kernelGSBase = 0x230
+    static let timestampAuxiliary = 0x258
+    static let timestampOffset = 0x268
 
     static let pending = CPUState.pendingEventsOffset
     static let instructionCount = 0xA8

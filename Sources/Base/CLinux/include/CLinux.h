@@ -25,6 +25,9 @@ int clinux_ioctl(int fd, unsigned long request, uintptr_t argument);
 /* The host's time-stamp counter (RDTSC). */
 uint64_t clinux_rdtsc(void);
 
+/* Whether prctl(2) PR_GET_TSC says that RDTSC raises no signal: 1 or 0. */
+int clinux_may_read_counter(void);
+
 /* The host's CPUID leaf: EAX, EBX, ECX, EDX into result[0...3]. */
 void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]);
 
