@@ -3,6 +3,7 @@ internal import Boot
 internal import Glibc
 internal import VirtualMachine
 internal import X86
+internal import X86Translator
 
 /// `viv boot`: one machine from kernel or firmware to its end.
 public struct BootCommand: ParsableCommand {
@@ -97,7 +98,10 @@ public struct BootCommand: ParsableCommand {
     var cpus = 1
 
     @Option(help: ArgumentHelp("The CPU model that the guest sees; 'help' lists them.", valueName: "model"))
-    var cpu = CPUModel.vivariumV3.name
+    var cpu = "auto"
+
+    /// The model that the option means, or nil.
+    private var model: CPUModel? { cpu == "auto" ? TranslatorHost.model : CPUModel.named(cpu) }
 
     @Option(
         help: ArgumentHelp(
@@ -174,7 +178,7 @@ public struct BootCommand: ParsableCommand {
             throw ValidationError("--busybox makes the initramfs: it does not go with --initrd")
         }
         if command != nil, busybox == nil { throw ValidationError("--command needs --busybox") }
-        if CPUModel.named(cpu) == nil {
+        if model == nil {
             throw ValidationError("there is no CPU model '\(cpu)': see --cpu help")
         }
         guard (1...MachineConfiguration.processorLimit).contains(cpus) else {
@@ -193,6 +197,10 @@ public struct BootCommand: ParsableCommand {
 
     private static func listModels() {
         let width = CPUModel.all.map(\.name.count).max() ?? 0
+        print(
+            "auto" + String(repeating: " ", count: width - 2)
+                + "\(TranslatorHost.model.name): what this host's CPU runs well (the default)"
+        )
         for model in CPUModel.all {
             print(model.name + String(repeating: " ", count: width - model.name.count + 2) + model.summary)
         }
@@ -255,7 +263,7 @@ public struct BootCommand: ParsableCommand {
     }
 
     private func makeConfiguration(_ choice: EngineChoice) throws(CommandFailure) -> MachineConfiguration {
-        guard let model = CPUModel.named(cpu) else { throw CommandFailure("there is no CPU model '\(cpu)'") }
+        guard let model else { throw CommandFailure("there is no CPU model '\(cpu)'") }
         return MachineConfiguration(
             boot: try bootSource(),
             memoryByteCount: memory.bytes,
