@@ -31,14 +31,15 @@ import Testing
         whole?.offload.segmentation = .none
         whole?.completeChecksum()
         #expect(Packets.isRight(whole?.bytes ?? []))
-        #expect(coalescer.isEmpty && coalescer.take().isEmpty)
+        #expect(coalescer.isEmpty)
     }
 
     @Test func `Without the guest's consent every segment stays alone`() {
         for offloads in [[], .checksum, .tcp6] as [Offloads] {
             var coalescer = SegmentCoalescer(offloads)
             for segment in stream(3) { coalescer.add(segment) }
-            #expect(coalescer.take().map(\.bytes) == stream(3))
+            let frames = coalescer.take()
+            #expect(frames.map(\.bytes) == stream(3))
         }
     }
 
@@ -67,7 +68,8 @@ import Testing
             var coalescer = SegmentCoalescer(.all)
             coalescer.add(first)
             coalescer.add(other)
-            #expect(coalescer.take().map(\.bytes) == [first, other])
+            let frames = coalescer.take()
+            #expect(frames.map(\.bytes) == [first, other])
         }
     }
 
@@ -84,6 +86,7 @@ import Testing
         let whole = Packets.tcp(payload: [1, 2, 3, 4])
         let frames = (0...whole.count).map { Array(whole[..<$0]) }
         for frame in frames { coalescer.add(frame) }
-        #expect(coalescer.take().map(\.bytes) == frames)
+        let taken = coalescer.take()
+        #expect(taken.map(\.bytes) == frames)
     }
 }

@@ -38,7 +38,6 @@ func holds(_ body: () -> Bool) -> Bool {
 /// A new folder under /tmp, for the sockets of a test.
 func makeFolder() -> String {
     var name = Array("/tmp/viv-lan.XXXXXX".utf8CString)
-    return name.withUnsafeMutableBufferPointer { buffer in
-        mkdtemp(buffer.baseAddress).map { String(cString: $0) } ?? ""
-    }
+    guard mkdtemp(&name) != nil else { return "" }
+    return String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

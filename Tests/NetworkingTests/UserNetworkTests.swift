@@ -80,8 +80,9 @@ import Testing
             }
         }
         let option = "hostfwd=tcp:127.0.0.1:\(UInt16(bigEndian: address.sin_port))-:80"
+        let configuration = try user("user," + option)
         do throws(NetworkError) {
-            _ = try UserNetwork(try user("user," + option))
+            _ = try UserNetwork(configuration)
             #expect(Bool(false), "the port was taken twice")
         } catch {
             #expect("\(error)".hasPrefix("--net user,\(option): "), "\(error)")
