@@ -111,8 +111,9 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
-                "TestSupport", "X86Interpreter", "X86Translator",
+                "Boot", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SystemCalls", "Telemetry",
+                "TestSupport", "Virtio", "VirtioNet", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+                "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine

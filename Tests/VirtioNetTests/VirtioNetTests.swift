@@ -37,6 +37,7 @@ final class RecordingObserver: FrameObserver {
     let timers = ManualTimerService()
     let observer = RecordingObserver()
     let interrupts = CallCount()
+    let completions = CallCount()
     let wakes = CallCount()
 
     init() throws {
@@ -57,7 +58,8 @@ final class RecordingObserver: FrameObserver {
                 memory: memory,
                 features: features.union(.version1),
                 queues: [
-                    try receive.queue { [interrupts] in interrupts.add() }, try transmit.queue(), try control.queue(),
+                    try receive.queue { [interrupts] in interrupts.add() },
+                    try transmit.queue { [completions] in completions.add() }, try control.queue(),
                 ],
                 wake: { [wakes] _ in wakes.add() }
             )
@@ -89,6 +91,23 @@ final class RecordingObserver: FrameObserver {
         #expect(observer.frames.map(\.bytes) == [frame(100)])
         #expect(try transmit.takeUsed()?.byteCount == 0)
         #expect(device.counters.sentFrames == 1 && device.counters.sentBytes == 100)
+    }
+
+    @Test func `The driver is told of sent frames a little later, or when they are many`() throws {
+        let device = try makeDevice(RecordingBackend())
+        try offer(FrameOffload(), frame(100))
+        try device.process(queue: 1)
+        #expect(try transmit.usedIndex == 1)
+        #expect(completions.count == 0)
+        timers.advance(by: 500_000)
+        #expect(wakes.count == 1)
+        try device.process(queue: 1)
+        #expect(completions.count == 1)
+        for _ in 0..<16 { try offer(FrameOffload(), frame(100)) }
+        try device.process(queue: 1)
+        #expect(completions.count == 2)
+        timers.advance(by: 500_000)
+        #expect(wakes.count == 1, "nothing is left to tell")
     }
 
     @Test func `An open checksum is completed for a network that takes none, and stays for one that does`() throws {
@@ -253,8 +272,9 @@ final class RecordingObserver: FrameObserver {
         _ = device.receive([Frame(frame(1000)), Frame(frame(1000))])
         try device.process(queue: 0)
         #expect(try receive.usedIndex == 1)
+        timers.advance(by: 1_000_000)  // completions are told
         let before = wakes.count
-        timers.advance(by: 900_000_000)
+        timers.advance(by: 899_000_000)
         #expect(wakes.count == before)
         timers.advance(by: 100_000_000)
         #expect(wakes.count == before + 2)

@@ -23,12 +23,18 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
     /// What only the worker sees.
     private struct Queues {
         var receive: [ReceiveQueue]
+        /// By pair: chains given back that the driver was not told of, and when it is to be told.
+        var untold: [(count: Int, tellAt: UInt64)]
         var transmitLimit: RateLimit
         var receiveLimit: RateLimit
     }
 
     private static let queueSize: UInt16 = 256
     private static let controlQueueSize: UInt16 = 64
+    /// How long the driver may be left without word of frames that were sent, in nanoseconds.
+    ///
+    /// A driver that has other reasons to look finds them by itself: the interrupt is saved, which costs a software CPU more than the frame.
+    private static let completionDelay: UInt64 = 500_000
     /// The guest's frames are handed on in parts of so many bytes.
     private static let batchByteCount = 256 << 10
 
@@ -42,6 +48,7 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
     private let shared: Mutex<Shared>
     private let queues: Mutex<Queues>
     private let transmitTimer: any DeviceTimer
+    private let completionTimer: any DeviceTimer
     private let receiveTimer: any DeviceTimer
 
     /// `observer`: Sees every frame that the guest sends or gets.
@@ -70,6 +77,7 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
         queues = Mutex(Self.makeQueues(configuration))
         let target = WakeTarget()
         transmitTimer = timers.makeTimer { target.device?.wakeQueues(offset: 1) }
+        completionTimer = timers.makeTimer { target.device?.wakeQueues(offset: 1) }
         receiveTimer = timers.makeTimer { target.device?.wakeQueues(offset: 0) }
         target.connect(self)
     }
@@ -77,6 +85,7 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
     private static func makeQueues(_ configuration: VirtioNetConfiguration) -> Queues {
         Queues(
             receive: Array(repeating: ReceiveQueue(), count: configuration.queuePairCount),
+            untold: Array(repeating: (0, 0), count: configuration.queuePairCount),
             transmitLimit: configuration.transmitLimit,
             receiveLimit: configuration.receiveLimit
         )
@@ -114,6 +123,7 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
     public func reset() {
         backend.attach(nil)
         transmitTimer.arm(at: nil)
+        completionTimer.arm(at: nil)
         receiveTimer.arm(at: nil)
         shared.withLock { shared in
             shared.activation = nil
@@ -213,6 +223,7 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
                 guard let chain = try source.next() else { break }
                 let frame = try takeFrame(chain)
                 try source.complete(chain, byteCount: 0)
+                queues.untold[pair].count += 1
                 guard let frame else {
                     counters.malformedFrames += 1
                     continue
@@ -232,13 +243,27 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
             }
             if !batch.isEmpty { send(batch, pair, allowed, steers: steers) }
             count(counters)
-            try source.signalDriver()
+            try tell(pair, source, &queues)
             if let opensAt {
                 // The driver is not asked to notify: the timer is.
                 transmitTimer.arm(at: opensAt)
                 return
             }
         } while try source.resumeNotifications()
+    }
+
+    /// Tells the driver of what was sent: at once where much of its ring is concerned, else a little later.
+    private func tell(_ pair: Int, _ source: VirtioQueue, _ queues: inout Queues) throws(VirtioQueueError) {
+        let untold = queues.untold[pair]
+        guard untold.count > 0 else { return }
+        let now = timers.now
+        if untold.count >= Int(source.size) / 4 || untold.tellAt != 0 && now >= untold.tellAt {
+            queues.untold[pair] = (0, 0)
+            try source.signalDriver()
+        } else if untold.tellAt == 0 {
+            queues.untold[pair].tellAt = now + Self.completionDelay
+            completionTimer.arm(at: now + Self.completionDelay)
+        }
     }
 
     /// The frame of a chain, or nil where its header makes no sense.

@@ -171,7 +171,7 @@ public final class LANNetwork: NetworkBackend {
                 guard case .wouldWait = PacketSocket.send(message, to: connection.descriptor) else { break }
                 var polled = pollfd(fd: connection.descriptor, events: Int16(POLLOUT), revents: 0)
                 // A switch that hangs loses the guest's frames and no more.
-                guard unsafe poll(&polled, 1, Self.sendWait) > 0 else { break }
+                guard unsafe poll(&polled, 1, Self.sendWait) > 0 else { return }
             }
         }
     }
