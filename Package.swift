@@ -44,6 +44,7 @@ let package = Package(
         .target(name: "CHostProbe", path: "Sources/Base/CHostProbe"),
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
+        .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "Telemetry"),
@@ -77,17 +78,19 @@ let package = Package(
         layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
+        layer("Devices", "NetworkFrames"),
         layer("Devices", "DiskImage", ["SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
+        layer("Platform", "Networking", ["CLinux", "CSlirp", "NetworkFrames", "SystemCalls"]),
         layer(
             "Platform",
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
-                "PCI",
-                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86",
-                "X86Interpreter", "X86Translator",
+                "NetworkFrames", "Networking", "PCI", "SystemCalls", "Telemetry", "Virtio", "VirtioBlock",
+                "VirtioConsole", "VirtioEntropy", "VirtioNet", "X86", "X86Interpreter", "X86Translator",
             ]
         ),
         // Surface
@@ -95,8 +98,8 @@ let package = Package(
             "Surface",
             "CommandLine",
             [
-                "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder",
-                "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Boot", "DiskImage", "Engine", "GuestMemory", "Networking", "SystemCalls", "VirtualMachine", "X86",
+                "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -108,8 +111,9 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86", "X86Decoder",
-                "TestSupport", "X86Interpreter", "X86Translator",
+                "Boot", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SystemCalls", "Telemetry",
+                "TestSupport", "Virtio", "VirtioNet", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+                "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -145,6 +149,9 @@ let package = Package(
         tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         tests("VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("NetworkFrames"),
+        tests("VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
+        tests("Networking", ["NetworkFrames"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),

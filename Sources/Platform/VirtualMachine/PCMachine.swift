@@ -31,6 +31,7 @@ final class PCMachine {
     init(
         _ configuration: MachineConfiguration,
         images: [any DiskImage],
+        networks: [NetworkPort],
         serial: SerialBackend,
         control: MachineControl,
         trace: MachineTrace?,
@@ -95,6 +96,7 @@ final class PCMachine {
         let parts = MachineParts(
             configuration: configuration,
             images: images,
+            networks: networks,
             memory: memory,
             timers: time.timers,
             router: router,
@@ -147,6 +149,7 @@ struct MachineParts {
     let configuration: MachineConfiguration
     /// The disks, in the configuration's order.
     let images: [any DiskImage]
+    let networks: [NetworkPort]
     let memory: GuestMemory
     let timers: any TimerService
     let router: InterruptRouter

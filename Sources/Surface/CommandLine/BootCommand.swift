@@ -1,6 +1,7 @@
 public import ArgumentParser
 internal import Boot
 internal import Glibc
+internal import Networking
 internal import VirtualMachine
 internal import X86
 internal import X86Translator
@@ -41,6 +42,10 @@ public struct BootCommand: ParsableCommand {
 
               A disk that boots by itself, through Debian's SeaBIOS:
                 viv boot --firmware /usr/share/seabios/bios-256k.bin --disk disk.img
+
+              A network without privileges, and the guest's ssh on port 2222 here:
+                viv boot --kernel vmlinuz --append root=/dev/vda1 --disk root.img \\
+                  --net user,hostfwd=tcp:127.0.0.1:2222-:22
 
               What the guest does with its devices, in a file:
                 viv boot --kernel vmlinuz --trace io,exceptions:guest.log
@@ -110,6 +115,18 @@ public struct BootCommand: ParsableCommand {
         )
     )
     var disk: [DiskConfiguration] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A network port: user, tap=NAME, lan=NAME or none, then options; Docs/network.md has them. Repeatable.",
+            valueName: "network[,option=value]"
+        ),
+        transform: { try NetworkConfiguration($0) }
+    )
+    var net: [NetworkConfiguration] = []
+
+    @Option(help: ArgumentHelp("Write the frames of every network port to a pcap file.", valueName: "file"))
+    var pcap: String?
 
     @Option(
         help: ArgumentHelp(
@@ -184,6 +201,7 @@ public struct BootCommand: ParsableCommand {
         guard (1...MachineConfiguration.processorLimit).contains(cpus) else {
             throw ValidationError("--cpus \(cpus): 1 to \(MachineConfiguration.processorLimit) are possible")
         }
+        if pcap != nil, net.allSatisfy({ $0.kind == .none }) { throw ValidationError("--pcap needs --net") }
         if symbols != nil, profile == nil { throw ValidationError("--symbols needs --profile") }
         guard memory.bytes >= 2 << 20 else { throw ValidationError("--memory \(memory): at least 2M are needed") }
     }
@@ -270,6 +288,8 @@ public struct BootCommand: ParsableCommand {
             processorCount: cpus,
             model: model,
             disks: disk,
+            networks: net,
+            capturePath: pcap,
             serial: serial,
             clock: clock == .host ? .host : .instructions,
             hasVirtioConsole: virtioConsole,
