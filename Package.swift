@@ -44,6 +44,7 @@ let package = Package(
         .target(name: "CHostProbe", path: "Sources/Base/CHostProbe"),
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
+        .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "Telemetry"),
@@ -77,6 +78,8 @@ let package = Package(
         layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
+        layer("Devices", "NetworkFrames"),
         layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
@@ -84,14 +87,14 @@ let package = Package(
         layer("Devices", "DiskImage", ["SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
+        layer("Platform", "Networking", ["CLinux", "CSlirp", "NetworkFrames", "SystemCalls"]),
         layer(
             "Platform",
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
-                "PCI", "SharedFolder",
-                "SystemCalls", "Telemetry", "Virtio", "VirtioBalloon", "VirtioBlock", "VirtioConsole", "VirtioEntropy",
-                "VirtioFS", "VirtioVsock", "X86",
+                "NetworkFrames", "Networking", "PCI", "SharedFolder", "SystemCalls", "Telemetry", "Virtio", "VirtioBalloon",
+                "VirtioBlock", "VirtioConsole", "VirtioEntropy", "VirtioFS", "VirtioNet", "VirtioVsock", "X86",
                 "X86Interpreter", "X86Translator",
             ]
         ),
@@ -100,8 +103,8 @@ let package = Package(
             "Surface",
             "CommandLine",
             [
-                "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder",
-                "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Boot", "DiskImage", "Engine", "GuestMemory", "Networking", "SystemCalls", "VirtualMachine", "X86",
+                "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -113,8 +116,9 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "CLinux", "Engine", "GuestMemory", "SharedFolder", "SystemCalls", "Telemetry", "VirtualMachine",
-                "Virtio", "VirtioVsock", "X86", "X86Decoder", "TestSupport", "X86Interpreter", "X86Translator",
+                "Boot", "CLinux", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SharedFolder",
+                "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86",
+                "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -150,6 +154,9 @@ let package = Package(
         tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         tests("VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("NetworkFrames"),
+        tests("VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
+        tests("Networking", ["NetworkFrames"]),
         tests("VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         tests("VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         tests("SharedFolder", ["CLinux", "SystemCalls"]),

@@ -15,6 +15,7 @@ public final class VirtualMachine {
     private let factory: any ProcessorFactory
     /// Open for as long as the machine lives, resets included.
     private let images: [any DiskImage]
+    private let networks: [NetworkPort]
     private let services: HostServices
     private var machine: PCMachine
     private var runner: MachineRunner
@@ -80,10 +81,12 @@ public final class VirtualMachine {
             }
         }
         self.images = images
+        networks = try NetworkPort.open(configuration.networks, capturePath: configuration.capturePath)
         services = try HostServices(configuration.services)
         machine = try PCMachine(
             configuration,
             images: images,
+            networks: networks,
             services: services,
             serial: serial,
             control: control,
@@ -107,6 +110,7 @@ public final class VirtualMachine {
             machine = try PCMachine(
                 configuration,
                 images: images,
+                networks: networks,
                 services: services,
                 serial: serial,
                 control: control,
@@ -125,7 +129,7 @@ public final class VirtualMachine {
     }
 
     /// The counters of `--stats`, of the last power cycle.
-    public var reports: [CounterReport] { runner.reports }
+    public var reports: [CounterReport] { runner.reports + machine.pci.reports }
 
     /// Where the guest's kernel is entered by SYSCALL, of the last power cycle; 0 if nothing has set it.
     public var systemCallEntry: UInt64 { runner.systemCallEntry }
