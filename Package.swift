@@ -80,6 +80,10 @@ let package = Package(
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
         layer("Devices", "NetworkFrames"),
+        layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
+        layer("Devices", "VirtioFS", ["DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         layer("Devices", "DiskImage", ["SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
@@ -89,8 +93,9 @@ let package = Package(
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
-                "NetworkFrames", "Networking", "PCI", "SystemCalls", "Telemetry", "Virtio", "VirtioBlock",
-                "VirtioConsole", "VirtioEntropy", "VirtioNet", "X86", "X86Interpreter", "X86Translator",
+                "NetworkFrames", "Networking", "PCI", "SharedFolder", "SystemCalls", "Telemetry", "Virtio", "VirtioBalloon",
+                "VirtioBlock", "VirtioConsole", "VirtioEntropy", "VirtioFS", "VirtioNet", "VirtioVsock", "X86",
+                "X86Interpreter", "X86Translator",
             ]
         ),
         // Surface
@@ -111,9 +116,9 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SystemCalls", "Telemetry",
-                "TestSupport", "Virtio", "VirtioNet", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
-                "X86Translator",
+                "Boot", "CLinux", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SharedFolder",
+                "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86",
+                "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -152,6 +157,10 @@ let package = Package(
         tests("NetworkFrames"),
         tests("VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
         tests("Networking", ["NetworkFrames"]),
+        tests("VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("SharedFolder", ["CLinux", "SystemCalls"]),
+        tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),

@@ -1,5 +1,5 @@
 // vivfuzz KIND FIRST-SEED SECONDS [COUNT]: one seed after another, until the time is over or COUNT seeds are done.
-// KIND is code, devices, loaders, network, translate (64-bit code, translated and
+// KIND is code, devices, loaders, network, services (shared folders and sockets), translate (64-bit code, translated and
 // compared with the interpreter) or oracle (the same with the cases of the oracle). Prints each seed before it is run, so that the last line of a run that died names it; ends with
 // a line of figures. A seed that takes more than 20 s is a hang: SIGALRM ends the process.
 import Boot
@@ -14,7 +14,7 @@ import X86
 
 let words = CommandLine.arguments
 guard words.count >= 4, let first = UInt64(words[2]), let seconds = Double(words[3]) else {
-    print("usage: vivfuzz code|devices|loaders|network|translate|oracle FIRST-SEED SECONDS [COUNT]")
+    print("usage: vivfuzz code|devices|loaders|network|services|translate|oracle FIRST-SEED SECONDS [COUNT]")
     exit(64)
 }
 let limit = words.count > 4 ? UInt64(words[4]) ?? .max : .max
@@ -168,6 +168,12 @@ struct FuzzRun {
             )
             _ = try machine.run()
             accesses &+= factory.accessCount
+        case "services":
+            guard let count = try ServiceInput.run(seed: seed) else {
+                say("seed \(seed): the guest got out of its folder")
+                exit(1)
+            }
+            accesses &+= UInt64(count)
         default:
             if LoaderInput.run(seed: seed) { accepted += 1 }
         }
@@ -193,6 +199,7 @@ let figures =
     case "oracle": "cases \(run.checked)"
     case "devices": "accesses \(run.accesses)"
     case "network": "queues served \(run.rounds)"
+    case "services": "answered \(run.accesses)"
     default: "accepted \(run.accepted)"
     }
 say("done \(words[1]): seeds \(seed - first) \(figures) seconds \(elapsed)")

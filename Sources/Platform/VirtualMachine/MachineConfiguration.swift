@@ -13,6 +13,8 @@ public struct MachineConfiguration: Sendable {
     public var networks: [NetworkConfiguration]
     /// Where the frames of every network port are written to.
     public var capturePath: String?
+    /// Devices that connect the guest with its host.
+    public var services = ServiceConfiguration()
     /// What COM1 is connected to.
     public var serial: SerialPort
     public var clock: ClockKind

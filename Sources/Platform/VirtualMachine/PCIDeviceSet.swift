@@ -62,6 +62,7 @@ struct PCIDeviceSet {
             VirtioNet(port.configuration, backend: port.backend, timers: parts.timers, observer: port.observer)
         }
         devices += networkDevices
+        devices += parts.services.makeDevices()
         diskSlots = parts.images.indices.map { firstDiskSlot + $0 }
         do throws(PCIError) {
             try bus.add(hostBridge, at: PCIHostBridge.location)

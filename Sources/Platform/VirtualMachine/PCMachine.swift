@@ -32,6 +32,7 @@ final class PCMachine {
         _ configuration: MachineConfiguration,
         images: [any DiskImage],
         networks: [NetworkPort],
+        services: HostServices,
         serial: SerialBackend,
         control: MachineControl,
         trace: MachineTrace?,
@@ -97,6 +98,7 @@ final class PCMachine {
             configuration: configuration,
             images: images,
             networks: networks,
+            services: services,
             memory: memory,
             timers: time.timers,
             router: router,
@@ -150,6 +152,7 @@ struct MachineParts {
     /// The disks, in the configuration's order.
     let images: [any DiskImage]
     let networks: [NetworkPort]
+    let services: HostServices
     let memory: GuestMemory
     let timers: any TimerService
     let router: InterruptRouter

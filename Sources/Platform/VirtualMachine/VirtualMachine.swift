@@ -16,6 +16,7 @@ public final class VirtualMachine {
     /// Open for as long as the machine lives, resets included.
     private let images: [any DiskImage]
     private let networks: [NetworkPort]
+    private let services: HostServices
     private var machine: PCMachine
     private var runner: MachineRunner
 
@@ -81,10 +82,12 @@ public final class VirtualMachine {
         }
         self.images = images
         networks = try NetworkPort.open(configuration.networks, capturePath: configuration.capturePath)
+        services = try HostServices(configuration.services)
         machine = try PCMachine(
             configuration,
             images: images,
             networks: networks,
+            services: services,
             serial: serial,
             control: control,
             trace: trace,
@@ -108,6 +111,7 @@ public final class VirtualMachine {
                 configuration,
                 images: images,
                 networks: networks,
+                services: services,
                 serial: serial,
                 control: control,
                 trace: trace,

@@ -116,6 +116,9 @@ public struct BootCommand: ParsableCommand {
     )
     var disk: [DiskConfiguration] = []
 
+    @OptionGroup(title: "Services")
+    var services: ServiceOptions
+
     @Option(
         help: ArgumentHelp(
             "A network port: user, tap=NAME, lan=NAME or none, then options; Docs/network.md has them. Repeatable.",
@@ -282,7 +285,7 @@ public struct BootCommand: ParsableCommand {
 
     private func makeConfiguration(_ choice: EngineChoice) throws(CommandFailure) -> MachineConfiguration {
         guard let model else { throw CommandFailure("there is no CPU model '\(cpu)'") }
-        return MachineConfiguration(
+        var configuration = MachineConfiguration(
             boot: try bootSource(),
             memoryByteCount: memory.bytes,
             processorCount: cpus,
@@ -298,6 +301,8 @@ public struct BootCommand: ParsableCommand {
             countsInstructions: stats,
             writesPerfMap: perfMap
         )
+        configuration.services = services.configuration
+        return configuration
     }
 
     private func bootSource() throws(CommandFailure) -> BootSource {
