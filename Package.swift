@@ -45,6 +45,8 @@ let package = Package(
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
         .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/Base/CZstd", providers: [.apt(["libzstd-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "Telemetry"),
@@ -84,7 +86,7 @@ let package = Package(
         layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
         layer("Devices", "VirtioFS", ["DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
-        layer("Devices", "DiskImage", ["SystemCalls"]),
+        layer("Devices", "DiskImage", ["CLinux", "CZlib", "CZstd", "SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
         layer("Platform", "Networking", ["CLinux", "CSlirp", "NetworkFrames", "SystemCalls"]),
@@ -116,7 +118,7 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "CLinux", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SharedFolder",
+                "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SharedFolder",
                 "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86",
                 "X86Decoder", "X86Interpreter", "X86Translator",
             ],

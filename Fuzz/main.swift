@@ -1,5 +1,5 @@
 // vivfuzz KIND FIRST-SEED SECONDS [COUNT]: one seed after another, until the time is over or COUNT seeds are done.
-// KIND is code, devices, loaders, network, services (shared folders and sockets), translate (64-bit code, translated and
+// KIND is code, devices, disk, loaders, network, services (shared folders and sockets), translate (64-bit code, translated and
 // compared with the interpreter) or oracle (the same with the cases of the oracle). Prints each seed before it is run, so that the last line of a run that died names it; ends with
 // a line of figures. A seed that takes more than 20 s is a hang: SIGALRM ends the process.
 import Boot
@@ -14,7 +14,7 @@ import X86
 
 let words = CommandLine.arguments
 guard words.count >= 4, let first = UInt64(words[2]), let seconds = Double(words[3]) else {
-    print("usage: vivfuzz code|devices|loaders|network|services|translate|oracle FIRST-SEED SECONDS [COUNT]")
+    print("usage: vivfuzz code|devices|disk|loaders|network|services|translate|oracle FIRST-SEED SECONDS [COUNT]")
     exit(64)
 }
 let limit = words.count > 4 ? UInt64(words[4]) ?? .max : .max
@@ -168,6 +168,7 @@ struct FuzzRun {
             )
             _ = try machine.run()
             accesses &+= factory.accessCount
+        case "disk": if DiskInput.run(seed: seed) { accepted += 1 }
         case "services":
             guard let count = try ServiceInput.run(seed: seed) else {
                 say("seed \(seed): the guest got out of its folder")

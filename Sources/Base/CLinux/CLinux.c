@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -34,6 +35,43 @@ int clinux_memfd_create_sealed(const char *name) {
 
 int clinux_punch_hole(int fd, int64_t offset, int64_t length) {
   int result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_zero_range(int fd, int64_t offset, int64_t length) {
+  int result = fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_allocate(int fd, int64_t offset, int64_t length) {
+  int result = fallocate(fd, 0, offset, length);
+  return result == -1 ? -errno : result;
+}
+
+int64_t clinux_seek_data(int fd, int64_t offset) {
+  off_t result = lseek(fd, offset, SEEK_DATA);
+  return result == -1 ? -errno : result;
+}
+
+int64_t clinux_seek_hole(int fd, int64_t offset) {
+  off_t result = lseek(fd, offset, SEEK_HOLE);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_lock_byte(int fd, int64_t offset, int is_locked) {
+  struct flock lock = {.l_type = is_locked ? F_RDLCK : F_UNLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+  int result = fcntl(fd, F_OFD_SETLK, &lock);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_byte_is_locked(int fd, int64_t offset) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+  if (fcntl(fd, F_OFD_GETLK, &lock) == -1) return -errno;
+  return lock.l_type != F_UNLCK;
+}
+
+int clinux_block_device_size(int fd, uint64_t *byte_count) {
+  int result = ioctl(fd, BLKGETSIZE64, byte_count);
   return result == -1 ? -errno : result;
 }
 

@@ -1,3 +1,4 @@
+public import DiskImage
 public import Engine
 public import Networking
 public import X86
@@ -64,14 +65,27 @@ public struct MachineConfiguration: Sendable {
     }
 }
 
-/// A raw image file as a virtio block device.
+/// An image file as a virtio block device.
 public struct DiskConfiguration: Hashable, Sendable {
     public var path: String
     public var isReadOnly: Bool
+    /// Nil: raw, or qcow2 where both the name's end and the first bytes say so.
+    public var format: DiskImageFormat?
 
-    public init(path: String, isReadOnly: Bool = false) {
+    public init(path: String, isReadOnly: Bool = false, format: DiskImageFormat? = nil) {
         self.path = path
         self.isReadOnly = isReadOnly
+        self.format = format
+    }
+
+    /// A guest can write any first bytes into a raw disk, so these alone are not believed.
+    func open() throws(DiskImageError) -> any DiskImage {
+        let options = DiskImageOptions(format: format, isReadOnly: isReadOnly)
+        let opened = try OpenedDiskImage(path: path, options)
+        guard format != nil || opened.format == .raw || path.hasSuffix(".qcow2") else {
+            throw .invalidOption("disk image \(path) looks like \(opened.format.name): say format=raw or format=\(opened.format.name)")
+        }
+        return opened.image
     }
 }
 

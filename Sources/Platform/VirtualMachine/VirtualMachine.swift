@@ -75,7 +75,7 @@ public final class VirtualMachine {
         var images: [any DiskImage] = []
         for disk in configuration.disks {
             do throws(DiskImageError) {
-                images.append(try RawDiskImage(path: disk.path, isReadOnly: disk.isReadOnly))
+                images.append(try disk.open())
             } catch {
                 throw .disk(error)
             }
@@ -102,6 +102,8 @@ public final class VirtualMachine {
             machine.stop()
             serial.drain()
             trace?.flush()
+            // What the guest wrote and did not flush is kept if it can be.
+            for image in images { do throws(DiskImageError) { try image.flush() } catch {} }
         }
         while true {
             let outcome = try runner.run()
