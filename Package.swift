@@ -93,7 +93,8 @@ let package = Package(
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
-                "NetworkFrames", "Networking", "PCI", "SharedFolder", "SystemCalls", "Telemetry", "Virtio", "VirtioBalloon",
+                "NetworkFrames", "Networking", "PCI", "SharedFolder", "SystemCalls", "Telemetry", "Virtio",
+                "VirtioBalloon",
                 "VirtioBlock", "VirtioConsole", "VirtioEntropy", "VirtioFS", "VirtioNet", "VirtioVsock", "X86",
                 "X86Interpreter", "X86Translator",
             ]
@@ -117,7 +118,8 @@ let package = Package(
             name: "vivfuzz",
             dependencies: [
                 "Boot", "CLinux", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SharedFolder",
-                "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86",
+                "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine",
+                "X86",
                 "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
