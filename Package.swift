@@ -111,7 +111,8 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SystemCalls", "Telemetry",
+                "Boot", "DeviceModel", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SystemCalls",
+                "Telemetry",
                 "TestSupport", "Virtio", "VirtioNet", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
                 "X86Translator",
             ],
