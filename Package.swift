@@ -119,9 +119,9 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SharedFolder",
-                "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86",
-                "X86Decoder", "X86Interpreter", "X86Translator",
+                "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "NetworkFrames", "Networking",
+                "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock",
+                "VirtualMachine", "X86", "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
