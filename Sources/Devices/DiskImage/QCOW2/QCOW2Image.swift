@@ -211,7 +211,9 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
         return malformed(problem)
     }
 
-    /// Writes everything back. Later calls make it necessary again.
+    /// Writes everything back.
+    ///
+    /// Later calls make it necessary again.
     public func close() throws(DiskImageError) {
         guard !isReadOnly, !keepsMarks else { return }
         try flush()
