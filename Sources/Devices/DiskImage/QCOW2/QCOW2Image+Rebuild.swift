@@ -69,9 +69,15 @@ extension QCOW2Image {
         try file.flush()
         header.incompatible &= ~QCOW2Header.dirty
         if dropsInvalid { header.incompatible &= ~QCOW2Header.corrupt }
+        let old = self.header
         self.header = header
-        try writeHeader()
-        try file.flush()
+        do throws(DiskImageError) {
+            try writeHeader()
+            try file.flush()
+        } catch {
+            self.header = old
+            throw error
+        }
         try load()
         // All was counted anew.
         frees = []

@@ -168,8 +168,13 @@ extension QCOW2Image {
         if header.isLazy, !header.isDirty, header.version == 3 {
             try metadata.withLock { () throws(DiskImageError) in
                 header.incompatible |= QCOW2Header.dirty
-                try writeHeader()
-                try file.flush()
+                do throws(DiskImageError) {
+                    try writeHeader()
+                    try file.flush()
+                } catch {
+                    header.incompatible &= ~QCOW2Header.dirty
+                    throw error
+                }
             }
         }
         // Tables that wait to be written never make more than half of a cache.
