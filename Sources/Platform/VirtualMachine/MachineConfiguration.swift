@@ -83,7 +83,9 @@ public struct DiskConfiguration: Hashable, Sendable {
         let options = DiskImageOptions(format: format, isReadOnly: isReadOnly)
         let opened = try OpenedDiskImage(path: path, options)
         guard format != nil || opened.format == .raw || path.hasSuffix(".qcow2") else {
-            throw .invalidOption("disk image \(path) looks like \(opened.format.name): say format=raw or format=\(opened.format.name)")
+            throw .invalidOption(
+                "disk image \(path) looks like \(opened.format.name): say format=raw or format=\(opened.format.name)"
+            )
         }
         return opened.image
     }

@@ -23,7 +23,9 @@ extension DiskConfiguration: ExpressibleByArgument {
         for part in parts.dropFirst() {
             if part == "readonly" {
                 isReadOnly = true
-            } else if part.hasPrefix("format="), format == nil, let known = DiskImageFormat(rawValue: String(part.dropFirst(7))) {
+            } else if part.hasPrefix("format="), format == nil,
+                let known = DiskImageFormat(rawValue: String(part.dropFirst(7)))
+            {
                 format = known
             } else {
                 return nil
