@@ -8,11 +8,14 @@ SECONDS_OF_FUZZ := $(if $(filter environment% command%,$(origin SECONDS)),$(SECO
 RELEASE := swift build -c release --no-color-diagnostics
 VIV = .build/release/viv
 
-.PHONY: run build test bench fuzz format lint check clean toolchain
+.PHONY: run debian build test bench fuzz format lint check clean toolchain
 
 run: build
 	@Scripts/fetch-guest >&2
 	@Scripts/run-guest $(VIV) '$(subst ','\'',$(ARGS))'
+
+debian: build
+	@Scripts/debian $(VIV)
 
 build: toolchain
 	@$(RELEASE) --product viv >&2
@@ -40,3 +43,4 @@ clean:
 
 toolchain:
 	@command -v swift >/dev/null || { echo "make: no 'swift' in PATH: install Swift 6.2 or later (https://swift.org/install)" >&2; exit 1; }
+	@Scripts/packages /usr/include/slirp/libslirp.h:libslirp-dev /usr/include/zlib.h:zlib1g-dev /usr/include/zstd.h:libzstd-dev

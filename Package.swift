@@ -44,6 +44,9 @@ let package = Package(
         .target(name: "CHostProbe", path: "Sources/Base/CHostProbe"),
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
+        .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/Base/CZstd", providers: [.apt(["libzstd-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "MachineState", ["SystemCalls"]),
@@ -79,16 +82,25 @@ let package = Package(
         layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
-        layer("Devices", "DiskImage", ["SystemCalls"]),
+        layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "MachineState", "NetworkFrames", "Virtio"]),
+        layer("Devices", "NetworkFrames"),
+        layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
+        layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
+        layer("Devices", "VirtioFS", ["DeviceModel", "GuestMemory", "MachineState", "SharedFolder", "Virtio"]),
+        layer("Devices", "DiskImage", ["CLinux", "CZlib", "CZstd", "SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
+        layer("Platform", "Networking", ["CLinux", "CSlirp", "NetworkFrames", "SystemCalls"]),
         layer(
             "Platform",
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
-                "MachineState", "PCI", "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole",
-                "VirtioEntropy", "X86",
+                "MachineState",
+                "NetworkFrames", "Networking", "PCI", "SharedFolder", "SystemCalls", "Telemetry", "Virtio",
+                "VirtioBalloon",
+                "VirtioBlock", "VirtioConsole", "VirtioEntropy", "VirtioFS", "VirtioNet", "VirtioVsock", "X86",
                 "X86Interpreter", "X86Translator",
             ]
         ),
@@ -97,10 +109,9 @@ let package = Package(
             "Surface",
             "CommandLine",
             [
-                "Boot", "DiskImage", "Engine", "GuestMemory", "MachineState", "SystemCalls", "Telemetry",
-                "VirtualMachine",
-                "X86", "X86Decoder", "X86Translator",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Boot", "DiskImage", "Engine", "GuestMemory", "MachineState", "Networking", "SystemCalls", "Telemetry",
+                "VirtualMachine", "X86",
+                "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -112,8 +123,10 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "Engine", "GuestMemory", "MachineState", "SystemCalls", "Telemetry", "VirtualMachine", "X86",
-                "X86Decoder", "TestSupport", "X86Interpreter", "X86Translator",
+                "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "MachineState", "NetworkFrames",
+                "Networking",
+                "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock",
+                "VirtualMachine", "X86", "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -153,6 +166,13 @@ let package = Package(
         tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "Virtio"]),
         tests("VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("NetworkFrames"),
+        tests("VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
+        tests("Networking", ["NetworkFrames"]),
+        tests("VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("SharedFolder", ["CLinux", "SystemCalls"]),
+        tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests(

@@ -39,6 +39,9 @@ import Testing
     @Test func `A disk is a file, perhaps read-only, and a doubled comma is part of its name`() {
         #expect(DiskConfiguration(argument: "a.img") == DiskConfiguration(path: "a.img"))
         #expect(DiskConfiguration(argument: "a.img,readonly") == DiskConfiguration(path: "a.img", isReadOnly: true))
+        let overlay = DiskConfiguration(path: "a.img", isReadOnly: true, format: .qcow2)
+        #expect(DiskConfiguration(argument: "a.img,format=qcow2,readonly") == overlay)
+        #expect(DiskConfiguration(argument: "a.img,format=floppy") == nil)
         #expect(DiskConfiguration(argument: "a,,b") == DiskConfiguration(path: "a,b"))
         #expect(DiskConfiguration(argument: "a,b") == nil)
         #expect(DiskConfiguration(argument: ",readonly") == nil)
@@ -65,7 +68,7 @@ import Testing
         #expect(command.serial == .standardIO)
         #expect(command.clock == .host)
         #expect(command.engine == .auto)
-        #expect(command.cpu == "vivarium-v3")
+        #expect(command.cpu == "auto")
     }
 
     @Test func `Disks repeat and keep their order`() throws {

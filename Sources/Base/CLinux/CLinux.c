@@ -5,9 +5,14 @@
 #include <unistd.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <linux/if_tun.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -33,6 +38,16 @@ int clinux_punch_hole(int fd, int64_t offset, int64_t length) {
   return result == -1 ? -errno : result;
 }
 
+int clinux_zero_range(int fd, int64_t offset, int64_t length) {
+  int result = fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_allocate(int fd, int64_t offset, int64_t length) {
+  int result = fallocate(fd, 0, offset, length);
+  return result == -1 ? -errno : result;
+}
+
 int64_t clinux_seek_data(int fd, int64_t offset) {
   off_t result = lseek(fd, offset, SEEK_DATA);
   return result == -1 ? -errno : result;
@@ -43,9 +58,45 @@ int64_t clinux_seek_hole(int fd, int64_t offset) {
   return result == -1 ? -errno : result;
 }
 
+int clinux_lock_byte(int fd, int64_t offset, int is_locked) {
+  struct flock lock = {.l_type = is_locked ? F_RDLCK : F_UNLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+  int result = fcntl(fd, F_OFD_SETLK, &lock);
+  return result == -1 ? -errno : result;
+}
+
+int clinux_byte_is_locked(int fd, int64_t offset) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+  if (fcntl(fd, F_OFD_GETLK, &lock) == -1) return -errno;
+  return lock.l_type != F_UNLCK;
+}
+
+int clinux_block_device_size(int fd, uint64_t *byte_count) {
+  int result = ioctl(fd, BLKGETSIZE64, byte_count);
+  return result == -1 ? -errno : result;
+}
+
 int clinux_ioctl(int fd, unsigned long request, uintptr_t argument) {
   int result = ioctl(fd, request, argument);
   return result == -1 ? -errno : result;
+}
+
+int clinux_eventfd(void) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd == -1 ? -errno : fd;
+}
+
+int clinux_tap_attach(int fd, const char *name) {
+  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+  if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
+  strcpy(request.ifr_name, name);
+  return ioctl(fd, TUNSETIFF, &request) == -1 ? -errno : 0;
+}
+
+int clinux_tap_set_header_size(int fd, int size) { return ioctl(fd, TUNSETVNETHDRSZ, &size) == -1 ? -errno : 0; }
+
+int clinux_tap_set_offloads(int fd, int checksum, int tcp4, int tcp6, int ecn) {
+  unsigned long flags = (checksum ? TUN_F_CSUM : 0) | (tcp4 ? TUN_F_TSO4 : 0) | (tcp6 ? TUN_F_TSO6 : 0) | (ecn ? TUN_F_TSO_ECN : 0);
+  return ioctl(fd, TUNSETOFFLOAD, flags) == -1 ? -errno : 0;
 }
 
 uint64_t clinux_rdtsc(void) { return __rdtsc(); }

@@ -54,9 +54,9 @@ package enum Layout {
     ///
     /// The translator's own fields follow, up to 0xFFF.
     package static let translationEpoch = 0xA80
-    /// 256 KiB of the translator's.
+    /// 512 KiB of the translator's.
     package static let translator = 0x1000
-    package static let translatorByteCount = 0x40000
+    package static let translatorByteCount = 0x80000
     /// The tables of ``TLB``, one after another.
     package static let tlbTables = translator + translatorByteCount
     /// The bookkeeping of each table, see ``TLBRecord``.

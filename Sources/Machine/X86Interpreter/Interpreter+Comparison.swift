@@ -33,6 +33,16 @@ extension Interpreter {
         return (try? core.walk(linear, .fetch, rules: core.ruleTable))?.host.map { UInt(bitPattern: $0) } != host
     }
 
+    /// Whether a table of the TLB still lets the page at `linear` be read, though the page tables say otherwise by now.
+    package func isStale(readAt linear: UInt64) -> Bool {
+        (0..<TLB.checked).contains { table in
+            let entry = core.tlbEntry(linear, table: table)
+            guard core.hits(entry, TLB.readTag, last: linear) else { return false }
+            let host = entry.load(fromByteOffset: TLB.hostPage, as: UInt.self)
+            return (try? core.walk(linear, .read, rules: table))?.host.map { UInt(bitPattern: $0) } != host
+        }
+    }
+
     /// The guest-physical address of the byte of guest memory at `host`.
     package func physicalAddress(of host: UnsafeRawPointer) -> UInt64 {
         let offset = host - UnsafeRawPointer(services.memory.hostBase)

@@ -60,6 +60,30 @@ extension Interpreter {
         return core.hits(core.tlbEntry(linear, table: rules), write ? TLB.writeTag : TLB.readTag, last: linear)
     }
 
+    /// What ``fill(_:byteCount:write:)`` found.
+    package enum AccessOutcome {
+        /// The TLB now lets the access through.
+        case granted
+        /// The page holds code, but these bytes hold none: they may be written at this address, this once.
+        case besideCode(UnsafeMutableRawPointer)
+        /// A fault, a device, or a write to code or to ROM.
+        case refused
+    }
+
+    /// As ``fill(_:write:)``, for the `byteCount` bytes at `linear`, which lie in one page.
+    package func fill(_ linear: UInt64, byteCount: Int, write: Bool) -> AccessOutcome {
+        let rules = core.ruleTable
+        guard let walk = try? core.translate(linear, write ? .write : .read, rules) else { return .refused }
+        if core.hits(core.tlbEntry(linear, table: rules), write ? TLB.writeTag : TLB.readTag, last: linear) {
+            return .granted
+        }
+        let offset = Int(linear & 0xFFF)
+        guard write, let host = walk.host, !walk.isReadOnlyRegion,
+            !services.codeCache.holdsCode(host, offset: offset, byteCount: byteCount)
+        else { return .refused }
+        return .besideCode(host + offset)
+    }
+
     /// The host address of the page that code at `linear` is fetched from with the current privilege; its fetch tag is then set.
     ///
     /// - Returns: nil for a fault, and where the page is not memory.

@@ -163,6 +163,7 @@ extension BlockTranslator {
     /// The host's REP STOS of as many elements, all in one page, as `count` puts into RCX.
     private mutating func store(_ byteCount: Int, _ count: (inout Self) -> Void) {
         destination(byteCount, write: true)
+        checksWholePage()
         e.joinAddress()
         count(&self)
         e.exchange(r9, Self.rdi)
@@ -179,6 +180,7 @@ extension BlockTranslator {
         e.joinAddress()
         e.storeState(TranslatorLayout.stringSource, r9)
         destination(byteCount, write: true)
+        checksWholePage()
         e.joinAddress()
         count(&self)
         e.exchange(r9, Self.rdi)

@@ -454,6 +454,11 @@ struct BlockTranslator {
         lists.misses[lists.misses.count - 1].proved = e.offset
     }
 
+    /// Of the last check: it stands for more bytes than it tells of, so that only a right to the whole page goes past it.
+    mutating func checksWholePage() {
+        lists.misses[lists.misses.count - 1].proved = lists.misses[lists.misses.count - 1].resume
+    }
+
     /// The memory operand: R9 + RCX is its host address.
     mutating func operand(_ byteCount: Int, write: Bool) {
         let resume = e.offset

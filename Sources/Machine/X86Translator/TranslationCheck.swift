@@ -136,7 +136,9 @@ final class TranslationCheck {
             succeed(count)
             return true
         }
-        if !isComplete, interpreter.isStale(fetchAt: s.rip) {
+        if !isComplete,
+            interpreter.isStale(fetchAt: s.rip) || s.cr2 != before.cr2 && interpreter.isStale(readAt: s.cr2)
+        {
             // The interpreter has walked again: it goes on where it is.
             interpreter.stateRestored(translationsChanged: true)
             flushed &+= 1

@@ -57,7 +57,15 @@ final class TranslationStore {
 
     private struct Thunk: Hashable {
         var block: UInt32
-        var displacement: UInt64
+        var displacement: Displacement
+    }
+
+    /// What makes the displacement of a position-independent block that of the guest, in code that leads to it.
+    enum Displacement: Hashable {
+        /// Code that stays at its address.
+        case constant(UInt64)
+        /// Position-independent code, by what the displacements of the two differ wherever they are.
+        case sum(UInt64)
     }
 
     /// Room that one block may need at most.
@@ -136,8 +144,8 @@ final class TranslationStore {
         return number
     }
 
-    /// Where code for `block` starts that first makes `displacement` that of the guest; nil where there is no room left.
-    func entry(_ block: UInt32, displacement: UInt64) -> UInt32? {
+    /// Where code for `block` starts that first sets the displacement; nil where there is no room left.
+    func entry(_ block: UInt32, displacement: Displacement) -> UInt32? {
         let key = Thunk(block: block, displacement: displacement)
         if let known = thunks[key] { return known }
         guard used + 256 < code.byteCount, sites.count < sites.capacity, links.count < links.capacity else {
@@ -145,7 +153,13 @@ final class TranslationStore {
         }
         var e = Emitter(base: code.writableBase, offset: used)
         let start = UInt32(used)
-        e.move(HostRegisters.scratch, constant: displacement)
+        switch displacement {
+        case .constant(let value): e.move(HostRegisters.scratch, constant: value)
+        case .sum(let change):
+            e.loadState(HostRegisters.scratch, TranslatorLayout.displacement)
+            e.move(HostRegisters.address, constant: change)
+            e.lea(HostRegisters.scratch, base: HostRegisters.scratch, index: HostRegisters.address, 0)
+        }
         e.storeState(TranslatorLayout.displacement, HostRegisters.scratch)
         let number = links.append(Link(target: 0))
         let field = e.jump(e.offset + 5)

@@ -16,7 +16,7 @@ extension Translator {
     /// Enters the code for `rip` into the hash of the current table.
     func remember(_ rip: UInt64, _ number: UInt32) {
         let table = interpreter.currentTable
-        let slot = Int((rip & TranslatorLayout.hashIndexMask) >> 3)
+        let slot = TranslatorLayout.hashSlot(rip)
         let tag = block + TranslatorLayout.hashTags(table) + slot * 8
         if tag.load(as: UInt64.self) == Self.emptyHashTag { usedHashSlots[table].append(UInt16(slot)) }
         tag.storeBytes(of: 0 &- rip, as: UInt64.self)

@@ -314,12 +314,18 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
             s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
             ledger.enter(.misses)
-            if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) {
-                return Int(site.resume)
+            if !crosses, check?.isFull != true {
+                switch interpreter.fill(linear, byteCount: Int(site.amount), write: reason == .writeMiss) {
+                case .granted: return Int(site.resume)
+                case .besideCode(let host) where site.operation != 0:
+                    resumeBehindCheck(of: site, operandAt: host)
+                    statistics.writesBesideCode &+= 1
+                    return environment.stubs.crossing
+                default: break
+                }
             }
-            if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
-                s[field: TranslatorLayout.crossingResume] =
-                    UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.resume) + UInt64(site.operation)
+            if crosses, reason == .readMiss, let operand = gather(linear, Int(site.amount)) {
+                resumeBehindCheck(of: site, operandAt: operand)
                 statistics.gathers &+= 1
                 return environment.stubs.crossing
             }
@@ -426,14 +432,16 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         // A reset has thrown the jump away.
         if store.generation == generation, !store.blocks[source].isDead, check?.isStepping != true {
             let displacement = target &- record.rip
-            if !record.isRelative {
+            let change = displacement &- state[field: TranslatorLayout.displacement]
+            if !record.isRelative || store.blocks[source].isRelative && change == 0 && !link.isAbsolute {
                 store.link(number, to: found)
-            } else if !store.blocks[source].isRelative {
-                if let entry = store.entry(found, displacement: displacement) {
-                    store.link(number, to: found, entry: entry)
-                }
-            } else if !link.isAbsolute, displacement == state[field: TranslatorLayout.displacement] {
-                store.link(number, to: found)
+            } else if !(store.blocks[source].isRelative && link.isAbsolute) {
+                // Pages that became position-independent in different processes differ in what they take for their address.
+                let entry = store.entry(
+                    found,
+                    displacement: store.blocks[source].isRelative ? .sum(change) : .constant(displacement)
+                )
+                if let entry { store.link(number, to: found, entry: entry) }
             }
         }
         return attention ? leave() : start(found, at: target)
@@ -468,7 +476,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     func entry(_ block: UInt32, at rip: UInt64) -> UInt32 {
         let record = store.blocks[block]
         guard record.isRelative else { return record.start }
-        return store.entry(block, displacement: rip &- record.rip) ?? UInt32(environment.stubs.dispatchExit)
+        return store.entry(block, displacement: .constant(rip &- record.rip)) ?? UInt32(environment.stubs.dispatchExit)
     }
 
     /// The offset of `block`, which runs next, at `rip`.

@@ -16,7 +16,7 @@ enum TranslatorLayout {
     static let temporary = 0xAC0
     /// ~0xFFF.
     static let pageMask = 0xAC8
-    /// The bits of RIP that choose a slot of the hash.
+    /// The bits of a folded RIP that choose a slot of the hash, see ``hashSlot(_:)``.
     static let hashMask = 0xAD0
     /// The MXCSR of Swift code.
     static let hostMXCSR = 0xAD8
@@ -63,10 +63,16 @@ enum TranslatorLayout {
     static func effectiveBase(_ segment: UInt8) -> Int { 0xC0 + Int(segment) * 8 }
 
     /// The hash of indirect branch targets, one for each TLB table: negated RIPs, then host addresses.
-    static let hashCount = 2048
-    static let hashIndexMask: UInt64 = UInt64(hashCount - 1) << 3
-    static func hashTags(_ table: Int) -> Int { Layout.translator + table * 0x8000 }
-    static func hashCode(_ table: Int) -> Int { hashTags(table) + 0x4000 }
+    static let hashCount = 8192
+    static let hashIndexMask: UInt64 = UInt64(hashCount - 1) << 1
+    static func hashTags(_ table: Int) -> Int { Layout.translator + table * 0x20000 }
+    static func hashCode(_ table: Int) -> Int { hashTags(table) + 0x10000 }
+
+    /// The slot for `rip`, as ``Emitter/hashSlot()`` finds it: the page's number is added to the offset, since compilers align code.
+    static func hashSlot(_ rip: UInt64) -> Int {
+        let low = UInt32(truncatingIfNeeded: rip)
+        return Int((rip &+ UInt64(low >> 12 | low << 20)) & hashIndexMask) >> 1
+    }
 
     static func tlb(_ table: Int, _ array: Int) -> Int { Layout.tlbTables + table * TLB.tableByteCount + array }
 }

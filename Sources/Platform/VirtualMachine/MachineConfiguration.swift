@@ -1,4 +1,6 @@
+public import DiskImage
 public import Engine
+public import Networking
 public import X86
 
 /// Everything that makes one `pc` machine, as a value.
@@ -9,6 +11,11 @@ public struct MachineConfiguration: Sendable {
     public var processorCount: Int
     public var model: CPUModel
     public var disks: [DiskConfiguration]
+    public var networks: [NetworkConfiguration]
+    /// Where the frames of every network port are written to.
+    public var capturePath: String?
+    /// Devices that connect the guest with its host.
+    public var services = ServiceConfiguration()
     /// What COM1 is connected to.
     public var serial: SerialPort
     public var clock: ClockKind
@@ -31,6 +38,8 @@ public struct MachineConfiguration: Sendable {
         processorCount: Int = 1,
         model: CPUModel,
         disks: [DiskConfiguration] = [],
+        networks: [NetworkConfiguration] = [],
+        capturePath: String? = nil,
         serial: SerialPort = .standardIO,
         clock: ClockKind = .host,
         hasVirtioConsole: Bool = false,
@@ -44,6 +53,8 @@ public struct MachineConfiguration: Sendable {
         self.processorCount = processorCount
         self.model = model
         self.disks = disks
+        self.networks = networks
+        self.capturePath = capturePath
         self.serial = serial
         self.clock = clock
         self.hasVirtioConsole = hasVirtioConsole
@@ -54,14 +65,29 @@ public struct MachineConfiguration: Sendable {
     }
 }
 
-/// A raw image file as a virtio block device.
+/// An image file as a virtio block device.
 public struct DiskConfiguration: Hashable, Sendable {
     public var path: String
     public var isReadOnly: Bool
+    /// Nil: raw, or qcow2 where both the name's end and the first bytes say so.
+    public var format: DiskImageFormat?
 
-    public init(path: String, isReadOnly: Bool = false) {
+    public init(path: String, isReadOnly: Bool = false, format: DiskImageFormat? = nil) {
         self.path = path
         self.isReadOnly = isReadOnly
+        self.format = format
+    }
+
+    /// A guest can write any first bytes into a raw disk, so these alone are not believed.
+    func open() throws(DiskImageError) -> any DiskImage {
+        let options = DiskImageOptions(format: format, isReadOnly: isReadOnly)
+        let opened = try OpenedDiskImage(path: path, options)
+        guard format != nil || opened.format == .raw || path.hasSuffix(".qcow2") else {
+            throw .invalidOption(
+                "disk image \(path) looks like \(opened.format.name): say format=raw or format=\(opened.format.name)"
+            )
+        }
+        return opened.image
     }
 }
 

@@ -4,6 +4,7 @@ public import DiskImage
 public import Engine
 public import GuestMemory
 public import MachineState
+public import Networking
 public import PCI
 public import SystemCalls
 
@@ -12,6 +13,7 @@ public enum MachineError: Error, Sendable {
     case boot(BootError)
     case memory(GuestMemoryError)
     case disk(DiskImageError)
+    case network(NetworkError)
     case bus(BusError)
     case pci(PCIError)
     /// A file or socket of the host's could not be opened.
@@ -31,6 +33,7 @@ extension MachineError: CustomStringConvertible {
         case .boot(let error): "\(error)"
         case .memory(let error): "\(error)"
         case .disk(let error): "\(error)"
+        case .network(let error): "\(error)"
         case .bus(let error): "\(error)"
         case .pci(let error): "\(error)"
         case .cannotOpen(let path, let cause): "\(path): cannot be opened: \(cause)"

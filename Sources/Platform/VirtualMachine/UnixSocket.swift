@@ -6,7 +6,7 @@ enum UnixSocket {
     /// A listening socket that replaces one that is left at `path`; any other file there is an error.
     ///
     /// `isPrivate`: Only its owner may connect, and a socket that somebody listens on stays.
-    static func listen(at path: String, isPrivate: Bool = false) throws(SystemCallError) -> CInt {
+    static func listen(at path: String, backlog: CInt = 1, isPrivate: Bool = false) throws(SystemCallError) -> CInt {
         if isPrivate, let served = try? connect(to: path) {
             close(served)
             throw SystemCallError("bind", errno: EADDRINUSE)
@@ -16,8 +16,8 @@ enum UnixSocket {
         if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unsafe unlink(path) }
         // The mode of a socket that is not bound yet becomes that of its file.
         if isPrivate { fchmod(socket.descriptor, 0o600) }
-        guard unsafe call(socket, { unsafe bind($0, $1, $2) }) == 0, Glibc.listen(socket.descriptor, isPrivate ? 16 : 1) == 0
-        else {
+        let bound = unsafe call(socket) { unsafe bind($0, $1, $2) }
+        guard bound == 0, Glibc.listen(socket.descriptor, backlog) == 0 else {
             let cause = errno
             close(socket.descriptor)
             throw SystemCallError("bind", errno: cause)

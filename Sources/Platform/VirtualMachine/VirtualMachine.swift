@@ -16,6 +16,8 @@ public final class VirtualMachine {
     private let factory: any ProcessorFactory
     /// Open for as long as the machine lives, resets included.
     private let images: [any DiskImage]
+    private let networks: [NetworkPort]
+    private let services: HostServices
     private(set) var machine: PCMachine
     private(set) var runner: MachineRunner
     /// Time, vCPUs and devices stand still.
@@ -81,12 +83,14 @@ public final class VirtualMachine {
         var images: [any DiskImage] = []
         for disk in configuration.disks {
             do throws(DiskImageError) {
-                images.append(try RawDiskImage(path: disk.path, isReadOnly: disk.isReadOnly))
+                images.append(try disk.open())
             } catch {
                 throw .disk(error)
             }
         }
         self.images = images
+        networks = try NetworkPort.open(configuration.networks, capturePath: configuration.capturePath)
+        services = try HostServices(configuration.services)
         var first = configuration
         // Input waits until the device that gets it has its state.
         if saved != nil { serial.pause() }
@@ -94,6 +98,8 @@ public final class VirtualMachine {
         machine = try PCMachine(
             first,
             images: images,
+            networks: networks,
+            services: services,
             serial: serial,
             control: control,
             trace: trace,
@@ -115,6 +121,8 @@ public final class VirtualMachine {
             machine.stop()
             serial.drain()
             trace?.flush()
+            // What the guest wrote and did not flush is kept if it can be.
+            for image in images { do throws(DiskImageError) { try image.flush() } catch {} }
             control.close()
         }
         if isLoaded {
@@ -133,6 +141,8 @@ public final class VirtualMachine {
             machine = try PCMachine(
                 configuration,
                 images: images,
+                networks: networks,
+                services: services,
                 serial: serial,
                 control: control,
                 trace: trace,
@@ -157,7 +167,7 @@ public final class VirtualMachine {
     }
 
     /// The counters of `--stats`, of the last power cycle.
-    public var reports: [CounterReport] { runner.reports }
+    public var reports: [CounterReport] { runner.reports + machine.pci.reports }
 
     /// Where the guest's kernel is entered by SYSCALL, of the last power cycle; 0 if nothing has set it.
     public var systemCallEntry: UInt64 { runner.systemCallEntry }

@@ -5,7 +5,7 @@ extension BootCommand {
     /// What a machine has where the command line says nothing.
     static let usualMemory = ByteCount(bytes: 512 << 20)
     static let usualProcessorCount = 1
-    static let usualModel = CPUModel.vivariumV3.name
+    static let usualModel = "auto"
 
     /// Opens the saved machine at `path` and gives `configuration` its shape.
     ///

@@ -24,7 +24,7 @@ public final class ControlServer: Sendable {
         self.path = path
         self.control = control
         do throws(SystemCallError) {
-            socket = try UnixSocket.listen(at: path, isPrivate: true)
+            socket = try UnixSocket.listen(at: path, backlog: 16, isPrivate: true)
             try HostThread.start { [self] in accept() }
         } catch {
             throw .cannotOpen(path: path, cause: error)
