@@ -182,6 +182,7 @@ let package = Package(
         tests(
             "CommandLine",
             [
+                "DiskImage",
                 "Engine", "VirtualMachine", "X86", "X86Translator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
