@@ -40,3 +40,4 @@ clean:
 
 toolchain:
 	@command -v swift >/dev/null || { echo "make: no 'swift' in PATH: install Swift 6.2 or later (https://swift.org/install)" >&2; exit 1; }
+	@Scripts/packages /usr/include/slirp/libslirp.h:libslirp-dev

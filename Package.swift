@@ -46,6 +46,7 @@ let package = Package(
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
         .systemLibrary(name: "CZlib", path: "Sources/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", path: "Sources/Base/CZstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "Telemetry"),
@@ -53,7 +54,7 @@ let package = Package(
         layer("Machine", "GuestMemory", ["SystemCalls"]),
         layer("Machine", "X86", [], engine),
         layer("Machine", "X86Decoder", ["X86"], engine),
-        layer("Machine", "Engine", ["GuestMemory", "Telemetry"]),
+        layer("Machine", "Engine", ["GuestMemory", "SystemCalls", "Telemetry"]),
         layer("Machine", "HostCode", ["SystemCalls", "X86"], engine),
         layer(
             "Machine",
@@ -71,7 +72,7 @@ let package = Package(
             engine
         ),
         // Devices
-        layer("Devices", "DeviceModel", ["GuestMemory"]),
+        layer("Devices", "DeviceModel", ["GuestMemory", "SystemCalls"]),
         layer("Devices", "InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
         layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory"]),
         layer("Devices", "PCI", ["DeviceModel", "GuestMemory"]),
@@ -80,15 +81,22 @@ let package = Package(
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "DiskImage", ["CLinux", "CZlib", "CZstd", "SystemCalls"]),
+        layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
+        layer("Devices", "NetworkFrames"),
+        layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
+        layer("Devices", "VirtioFS", ["DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
+        layer("Platform", "Networking", ["CLinux", "CSlirp", "NetworkFrames", "SystemCalls"]),
         layer(
             "Platform",
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
-                "PCI",
-                "SystemCalls", "Telemetry", "Virtio", "VirtioBlock", "VirtioConsole", "VirtioEntropy", "X86",
+                "NetworkFrames", "Networking", "PCI", "SharedFolder", "SystemCalls", "Telemetry", "Virtio", "VirtioBalloon",
+                "VirtioBlock", "VirtioConsole", "VirtioEntropy", "VirtioFS", "VirtioNet", "VirtioVsock", "X86",
                 "X86Interpreter", "X86Translator",
             ]
         ),
@@ -97,8 +105,8 @@ let package = Package(
             "Surface",
             "CommandLine",
             [
-                "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "VirtualMachine", "X86", "X86Decoder",
-                "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Boot", "DiskImage", "Engine", "GuestMemory", "Networking", "SystemCalls", "VirtualMachine", "X86",
+                "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -110,8 +118,9 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "DiskImage", "Engine", "GuestMemory", "SystemCalls", "Telemetry", "VirtualMachine", "X86",
-                "X86Decoder", "TestSupport", "X86Interpreter", "X86Translator",
+                "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "NetworkFrames", "Networking", "SharedFolder",
+                "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86",
+                "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -147,6 +156,13 @@ let package = Package(
         tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
         tests("VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("NetworkFrames"),
+        tests("VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
+        tests("Networking", ["NetworkFrames"]),
+        tests("VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        tests("SharedFolder", ["CLinux", "SystemCalls"]),
+        tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),

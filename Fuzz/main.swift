@@ -1,10 +1,11 @@
 // vivfuzz KIND FIRST-SEED SECONDS [COUNT]: one seed after another, until the time is over or COUNT seeds are done.
-// KIND is code, devices, disk, loaders, translate (64-bit code, translated and
+// KIND is code, devices, disk, loaders, network, services (shared folders and sockets), translate (64-bit code, translated and
 // compared with the interpreter) or oracle (the same with the cases of the oracle). Prints each seed before it is run, so that the last line of a run that died names it; ends with
 // a line of figures. A seed that takes more than 20 s is a hang: SIGALRM ends the process.
 import Boot
 import Glibc
 import GuestMemory
+import Networking
 import Synchronization
 import Telemetry
 import TestSupport
@@ -13,7 +14,7 @@ import X86
 
 let words = CommandLine.arguments
 guard words.count >= 4, let first = UInt64(words[2]), let seconds = Double(words[3]) else {
-    print("usage: vivfuzz code|devices|disk|loaders|translate|oracle FIRST-SEED SECONDS [COUNT]")
+    print("usage: vivfuzz code|devices|disk|loaders|network|services|translate|oracle FIRST-SEED SECONDS [COUNT]")
     exit(64)
 }
 let limit = words.count > 4 ? UInt64(words[4]) ?? .max : .max
@@ -88,6 +89,8 @@ struct FuzzRun {
     var accepted: UInt64 = 0
     var checked: UInt64 = 0
     var disturbed: UInt64 = 0
+    /// A stack that lets nothing out to the host.
+    var network: UserNetwork?
 
     func configuration(_ random: inout RandomSource) -> MachineConfiguration {
         let kernel = HostFile(name: "kernel", bytes: LoaderInput.plainKernel)
@@ -143,12 +146,18 @@ struct FuzzRun {
             }
         case "oracle":
             let oracle = try TranslatorOracle(seed: seed)
-            try oracle.run(count: 20_000)
+            try oracle.run(count: 4_000)
             checked &+= oracle.caseCount
             if let failure = oracle.failures.first {
                 say("\(oracle.failureCount) differences: \(failure)")
                 exit(1)
             }
+        case "network":
+            if network == nil, case .user(let user) = try NetworkConfiguration("user,restrict=on").kind {
+                network = try UserNetwork(user)
+            }
+            var input = try NetworkInput(seed: seed)
+            rounds &+= try input.run(network)
         case "devices":
             let factory = RandomDrivers(control: control, seed: seed, limit: 4000)
             let machine = try VirtualMachine(
@@ -160,6 +169,12 @@ struct FuzzRun {
             _ = try machine.run()
             accesses &+= factory.accessCount
         case "disk": if DiskInput.run(seed: seed) { accepted += 1 }
+        case "services":
+            guard let count = try ServiceInput.run(seed: seed) else {
+                say("seed \(seed): the guest got out of its folder")
+                exit(1)
+            }
+            accesses &+= UInt64(count)
         default:
             if LoaderInput.run(seed: seed) { accepted += 1 }
         }
@@ -184,6 +199,8 @@ let figures =
         "instructions \(run.instructions) checked \(run.checked) exceptions \(run.exceptions) rounds \(run.rounds) disturbed \(run.disturbed)"
     case "oracle": "cases \(run.checked)"
     case "devices": "accesses \(run.accesses)"
+    case "network": "queues served \(run.rounds)"
+    case "services": "answered \(run.accesses)"
     default: "accepted \(run.accepted)"
     }
 say("done \(words[1]): seeds \(seed - first) \(figures) seconds \(elapsed)")

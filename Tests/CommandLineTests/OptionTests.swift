@@ -68,7 +68,7 @@ import Testing
         #expect(command.serial == .standardIO)
         #expect(command.clock == .host)
         #expect(command.engine == .auto)
-        #expect(command.cpu == "vivarium-v3")
+        #expect(command.cpu == "auto")
     }
 
     @Test func `Disks repeat and keep their order`() throws {

@@ -77,7 +77,7 @@ struct PagedBench {
     }
 
     var translationEpoch: UInt64 { state[field: Layout.translationEpoch] }
-    var flushEpoch: UInt64 { state[field: Layout.flushEpoch] }
+    var flushCount: UInt64 { core.services.counters.tlbFlushes }
 
     /// Puts `bytes` at linear and physical address 0x10000, and RIP there.
     func place(_ bytes: [UInt8]) throws {

@@ -110,15 +110,15 @@ struct TLBTests {
     @Test func `Flushes and invalidated code move the epochs`() throws {
         try bench.place([0x90, 0xF4])
         bench.cpu.stepOne()
-        let (translation, flush) = (bench.translationEpoch, bench.flushEpoch)
+        let (translation, flush) = (bench.translationEpoch, bench.flushCount)
         bench.core.flushTLB(page: 0x6000)
-        #expect((bench.translationEpoch, bench.flushEpoch) == (translation + 1, flush))
+        #expect((bench.translationEpoch, bench.flushCount) == (translation + 1, flush))
         bench.core.flushTLBKeepingGlobal()
-        #expect((bench.translationEpoch, bench.flushEpoch) == (translation + 2, flush + 1))
+        #expect((bench.translationEpoch, bench.flushCount) == (translation + 2, flush + 1))
         bench.core.flushTLB()
-        #expect((bench.translationEpoch, bench.flushEpoch) == (translation + 3, flush + 2))
+        #expect((bench.translationEpoch, bench.flushCount) == (translation + 3, flush + 2))
         try bench.core.store(0x90 as UInt8, 0x10000)
-        #expect((bench.translationEpoch, bench.flushEpoch) == (translation + 4, flush + 2))
+        #expect((bench.translationEpoch, bench.flushCount) == (translation + 4, flush + 2))
     }
 
     @Test func `The translator's number of a view goes with the fetch tag`() throws {

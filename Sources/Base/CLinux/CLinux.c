@@ -5,12 +5,17 @@
 #include <unistd.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <linux/if_tun.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <linux/fs.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <ucontext.h>
 #include <x86intrin.h>
 
@@ -75,7 +80,31 @@ int clinux_ioctl(int fd, unsigned long request, uintptr_t argument) {
   return result == -1 ? -errno : result;
 }
 
+int clinux_eventfd(void) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd == -1 ? -errno : fd;
+}
+
+int clinux_tap_attach(int fd, const char *name) {
+  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+  if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
+  strcpy(request.ifr_name, name);
+  return ioctl(fd, TUNSETIFF, &request) == -1 ? -errno : 0;
+}
+
+int clinux_tap_set_header_size(int fd, int size) { return ioctl(fd, TUNSETVNETHDRSZ, &size) == -1 ? -errno : 0; }
+
+int clinux_tap_set_offloads(int fd, int checksum, int tcp4, int tcp6, int ecn) {
+  unsigned long flags = (checksum ? TUN_F_CSUM : 0) | (tcp4 ? TUN_F_TSO4 : 0) | (tcp6 ? TUN_F_TSO6 : 0) | (ecn ? TUN_F_TSO_ECN : 0);
+  return ioctl(fd, TUNSETOFFLOAD, flags) == -1 ? -errno : 0;
+}
+
 uint64_t clinux_rdtsc(void) { return __rdtsc(); }
+
+int clinux_may_read_counter(void) {
+  int mode = 0;
+  return prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
+}
 
 void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]) {
   __cpuid_count(leaf, subleaf, result[0], result[1], result[2], result[3]);

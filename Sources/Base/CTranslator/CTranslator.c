@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@ static const int signals[SIGNAL_COUNT] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 static struct sigaction previous[SIGNAL_COUNT];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int install_result;
+/* Whether the kernel lets WRGSBASE be used: bit 1 of AT_HWCAP2. */
+static int has_base_instructions;
 
 /* The vector registers hold the guest's, and MXCSR may unmask exceptions: general registers only. */
 #define GENERAL __attribute__((target("general-regs-only"), noinline))
@@ -67,6 +70,7 @@ GENERAL static void handle(int number, siginfo_t *info, void *opaque) {
 }
 
 static void install(void) {
+  has_base_instructions = (getauxval(AT_HWCAP2) & 2) != 0;
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_sigaction = handle;
@@ -92,6 +96,11 @@ int ctranslator_enter_thread(const struct ctranslator_context *context, void *bl
     if (!alternate_stack || sigaltstack(&stack, NULL) != 0) return -ENOMEM;
   }
   current = context;
+  if (has_base_instructions) {
+    /* Not as an intrinsic: those need a newer CPU for the whole file. */
+    __asm__ volatile("wrgsbase %0" : : "r"(block));
+    return 0;
+  }
   return syscall(SYS_arch_prctl, ARCH_SET_GS, block) == 0 ? 0 : -errno;
 }
 

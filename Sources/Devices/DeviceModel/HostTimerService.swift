@@ -1,4 +1,5 @@
 import Glibc
+internal import SystemCalls
 
 /// Time from the host's monotonic clock, and one thread that fires timers.
 ///
@@ -51,7 +52,7 @@ private final class TimerThread: @unchecked Sendable {
         unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
         unsafe pthread_cond_init(wakeUp, &attributes)
         unsafe pthread_condattr_destroy(&attributes)
-        origin = Self.hostTime()
+        origin = HostTime.nanoseconds
     }
 
     deinit {
@@ -87,7 +88,7 @@ private final class TimerThread: @unchecked Sendable {
     }
 
     /// The machine's time; the lock is held.
-    func time() -> UInt64 { pausedAt ?? (Self.hostTime() &- origin) }
+    func time() -> UInt64 { pausedAt ?? (HostTime.nanoseconds &- origin) }
 
     func set(_ timer: QueuedTimer, _ deadline: UInt64?) {
         withLock {
@@ -101,7 +102,7 @@ private final class TimerThread: @unchecked Sendable {
     func resume() {
         withLock {
             guard let pausedAt else { return }
-            origin = Self.hostTime() &- pausedAt
+            origin = HostTime.nanoseconds &- pausedAt
             self.pausedAt = nil
             unsafe pthread_cond_signal(wakeUp)
         }
@@ -129,22 +130,16 @@ private final class TimerThread: @unchecked Sendable {
                     continue
                 }
                 sleepsUntil = 0
-                if let timer = queue.removeDue(at: time()) { return timer }
+                let now = time()
+                if let timer = queue.removeDue(at: now) { return timer }
                 sleepsUntil = earliest
-                let (hostDeadline, overflow) = origin.addingReportingOverflow(earliest)
-                // A deadline past the clock's range is never reached: sleep a day at a time.
-                let limit = Self.hostTime() &+ 86_400_000_000_000
-                var deadline = Self.timespec(overflow ? limit : min(hostDeadline, limit))
+                // A day at a time: far deadlines lie past the clock's range, and the two clocks drift apart by millionths.
+                let wait = min(earliest &- now, 86_400_000_000_000)
+                var deadline = Self.timespec(HostTime.monotonicClock &+ wait)
                 unsafe pthread_cond_timedwait(wakeUp, mutex, &deadline)
             }
             return nil
         }
-    }
-
-    private static func hostTime() -> UInt64 {
-        var time = Glibc.timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
     private static func timespec(_ nanoseconds: UInt64) -> Glibc.timespec {

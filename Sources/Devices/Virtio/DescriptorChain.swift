@@ -1,4 +1,4 @@
-internal import GuestMemory
+public import GuestMemory
 
 /// The buffers of one request: those that the device reads, then those that it writes (Virtio 1.3 §2.7.4.2).
 ///
@@ -27,6 +27,11 @@ public struct DescriptorChain: Sendable {
         // At most 1024 segments of less than 4 GiB each: no overflow.
         readableByteCount = readable.reduce(0) { $0 &+ $1.byteCount }
         writableByteCount = writable.reduce(0) { $0 &+ $1.byteCount }
+    }
+
+    /// Where the writable buffers lie, for devices to which the place itself is the request.
+    public var writablePlaces: [(address: GuestAddress, byteCount: Int)] {
+        writable.map { ($0.address, $0.byteCount) }
     }
 
     /// Copies readable bytes out.

@@ -76,6 +76,23 @@ public final class VirtioQueue: Sendable {
         }
     }
 
+    /// Gives several chains back at once: the driver sees all of them or none.
+    ///
+    /// `parts`: Each chain with how many bytes were written to its writable buffers.
+    public func complete(_ parts: [(chain: DescriptorChain, byteCount: Int)]) throws(VirtioQueueError) {
+        try progress.withLock { progress throws(VirtioQueueError) in
+            for part in parts {
+                try ring.setUsedElement(
+                    progress.used,
+                    head: part.chain.head,
+                    byteCount: UInt32(truncatingIfNeeded: min(part.byteCount, Int(UInt32.max)))
+                )
+                progress.used &+= 1
+            }
+            try ring.setUsedIndex(progress.used)
+        }
+    }
+
     /// Interrupts the driver about what was completed, unless it asked not to be (§2.7.7).
     public func signalDriver() throws(VirtioQueueError) {
         let isWanted = try progress.withLock { progress throws(VirtioQueueError) in

@@ -1,3 +1,5 @@
+public import SystemCalls
+
 /// What a vCPU asks of its local APIC (SDM 3A §10); the one device that engines call directly.
 ///
 /// Called on the vCPU's thread while other threads may raise interrupts.
@@ -23,4 +25,10 @@ public protocol MachineClock: AnyObject, Sendable {
     var timestamp: UInt64 { get }
     /// Ticks of ``timestamp`` a second.
     var timestampFrequency: UInt64 { get }
+    /// How generated code makes ``timestamp`` from the host's counter; nil where it has to ask.
+    var hostCounter: HostCounter? { get }
+}
+
+extension MachineClock {
+    public var hostCounter: HostCounter? { nil }
 }

@@ -95,6 +95,10 @@ public final class GuestMemory: @unchecked Sendable {
     /// Sets who is told of device writes to pages with code.
     public func observeCode(_ newObserver: (any CodeObserver)?) { observer.withLock { $0 = newObserver } }
 
+    func punchHole(at offset: UInt64, byteCount: UInt64) throws(SystemCallError) {
+        try file.punchHole(at: offset, byteCount: byteCount)
+    }
+
     /// Tells the observer that `byteCount` bytes at `address` changed, if code was decoded from any page of them.
     func noteWrite(at address: GuestAddress, byteCount: Int) {
         guard byteCount > 0, let region = region(holding: address) else { return }

@@ -42,8 +42,8 @@ public struct CPUModel: Sendable {
         self.architecturalCapabilities = architecturalCapabilities
     }
 
-    /// Every model, the default first.
-    public static var all: [CPUModel] { [.vivariumV3, .level2, .baseline64, .pentium3, .i486] }
+    /// Every model, the richest first.
+    public static var all: [CPUModel] { [.vivariumV3, .vivariumV3WithoutSHA, .level2, .baseline64, .pentium3, .i486] }
 
     /// The model that `--cpu name` means, or nil.
     public static func named(_ name: String) -> CPUModel? { all.first { $0.name == name } }

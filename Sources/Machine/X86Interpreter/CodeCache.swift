@@ -154,14 +154,17 @@ final class CodeCache {
         return (UInt64.max >> (63 &- last)) & (UInt64.max << first)
     }
 
+    /// Whether any of the `byteCount` bytes at `offset` of the page at `host` lies in a grain that holds code.
+    func holdsCode(_ host: UnsafeRawPointer, offset: Int, byteCount: Int) -> Bool {
+        grains.base.load(fromByteOffset: pageIndex(host) * 8, as: UInt64.self) & grainMask(offset, byteCount) != 0
+    }
+
     /// Throws away the blocks of the page at `host` if `byteCount` bytes at `offset` touch code.
     ///
     /// - Returns: Whether anything was thrown away; a running block may be among it.
     func invalidate(_ host: UnsafeRawPointer, offset: Int, byteCount: Int) -> Bool {
         let page = pageIndex(host)
-        guard grains.base.load(fromByteOffset: page * 8, as: UInt64.self) & grainMask(offset, byteCount) != 0 else {
-            return false
-        }
+        guard holdsCode(host, offset: offset, byteCount: byteCount) else { return false }
         var address = pageBlocks.base.load(fromByteOffset: page * 8, as: UInt.self)
         while let raw = UnsafeMutableRawPointer(bitPattern: address) {
             let block = Block(raw: raw)

@@ -45,20 +45,18 @@ package enum Layout {
     /// The four page-directory-pointer entries that PAE paging loads with CR3 (SDM 3A §4.4.1).
     static let pdptes = 0x820
     /// Non-zero while NMIs are held back.
-    static let nonMaskableBlocked = 0x890
+    package static let nonMaskableBlocked = 0x890
     /// Sixteen bytes for an instruction that straddles two pages.
     static let fetchBytes = 0x880
     /// 256 bytes of scratch for vector operands, 64-byte aligned.
     static let scratch = 0x900
     /// 64 bits: how often translations or code were forgotten.
     ///
-    /// The translator's own fields follow ``flushEpoch``, up to 0xFFF.
+    /// The translator's own fields follow, up to 0xFFF.
     package static let translationEpoch = 0xA80
-    /// 64 bits: how often all translations, or all but the global ones, were forgotten.
-    package static let flushEpoch = 0xA88
-    /// 256 KiB of the translator's.
+    /// 512 KiB of the translator's.
     package static let translator = 0x1000
-    package static let translatorByteCount = 0x40000
+    package static let translatorByteCount = 0x80000
     /// The tables of ``TLB``, one after another.
     package static let tlbTables = translator + translatorByteCount
     /// The bookkeeping of each table, see ``TLBRecord``.

@@ -24,6 +24,25 @@ extension Interpreter {
     /// - Returns: false where an instruction faults or needs a device; its fault was then delivered, as always.
     package func interpretExactly(until end: UInt64) -> Bool { core.runExactly(until: end) }
 
+    /// Whether the TLB still holds the page at `linear` for fetching, though the page tables say otherwise by now: an engine that
+    /// walks and one that does not may differ, until the guest flushes it.
+    package func isStale(fetchAt linear: UInt64) -> Bool {
+        let entry = core.tlbEntry(linear, table: core.ruleTable)
+        guard core.hits(entry, TLB.fetchTag, last: linear) else { return false }
+        let host = entry.load(fromByteOffset: TLB.hostPage, as: UInt.self)
+        return (try? core.walk(linear, .fetch, rules: core.ruleTable))?.host.map { UInt(bitPattern: $0) } != host
+    }
+
+    /// Whether a table of the TLB still lets the page at `linear` be read, though the page tables say otherwise by now.
+    package func isStale(readAt linear: UInt64) -> Bool {
+        (0..<TLB.checked).contains { table in
+            let entry = core.tlbEntry(linear, table: table)
+            guard core.hits(entry, TLB.readTag, last: linear) else { return false }
+            let host = entry.load(fromByteOffset: TLB.hostPage, as: UInt.self)
+            return (try? core.walk(linear, .read, rules: table))?.host.map { UInt(bitPattern: $0) } != host
+        }
+    }
+
     /// The guest-physical address of the byte of guest memory at `host`.
     package func physicalAddress(of host: UnsafeRawPointer) -> UInt64 {
         let offset = host - UnsafeRawPointer(services.memory.hostBase)

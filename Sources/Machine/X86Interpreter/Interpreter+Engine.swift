@@ -9,6 +9,8 @@ extension Interpreter {
 
     package var model: CPUModel { services.model }
 
+    package var clock: any MachineClock { services.clock }
+
     /// What has to be done before code runs: posted writes, the end of a turn, pending events (an interrupt is delivered here).
     ///
     /// - Returns: The exit to take, or nil to run code.
@@ -56,6 +58,30 @@ extension Interpreter {
         let access: MemoryAccess = write ? .write : .read
         guard (try? core.translate(linear, access, rules)) != nil else { return false }
         return core.hits(core.tlbEntry(linear, table: rules), write ? TLB.writeTag : TLB.readTag, last: linear)
+    }
+
+    /// What ``fill(_:byteCount:write:)`` found.
+    package enum AccessOutcome {
+        /// The TLB now lets the access through.
+        case granted
+        /// The page holds code, but these bytes hold none: they may be written at this address, this once.
+        case besideCode(UnsafeMutableRawPointer)
+        /// A fault, a device, or a write to code or to ROM.
+        case refused
+    }
+
+    /// As ``fill(_:write:)``, for the `byteCount` bytes at `linear`, which lie in one page.
+    package func fill(_ linear: UInt64, byteCount: Int, write: Bool) -> AccessOutcome {
+        let rules = core.ruleTable
+        guard let walk = try? core.translate(linear, write ? .write : .read, rules) else { return .refused }
+        if core.hits(core.tlbEntry(linear, table: rules), write ? TLB.writeTag : TLB.readTag, last: linear) {
+            return .granted
+        }
+        let offset = Int(linear & 0xFFF)
+        guard write, let host = walk.host, !walk.isReadOnlyRegion,
+            !services.codeCache.holdsCode(host, offset: offset, byteCount: byteCount)
+        else { return .refused }
+        return .besideCode(host + offset)
     }
 
     /// The host address of the page that code at `linear` is fetched from with the current privilege; its fetch tag is then set.

@@ -130,7 +130,6 @@ extension Core {
 
     private func noteFlush() {
         advanceTranslationEpoch()
-        state[field: Layout.flushEpoch] &+= 1
         services.counters.tlbFlushes &+= 1
         leaveBlock()
     }

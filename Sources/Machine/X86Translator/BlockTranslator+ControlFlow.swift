@@ -14,22 +14,21 @@ extension BlockTranslator {
     private var r9: UInt8 { HostRegisters.address }
     private var rcx: UInt8 { HostRegisters.scratch }
 
-    /// The most instructions that share a check.
-    private static let longestRun = 8
-
-    /// PUSH of registers and constants: those that follow one another share the check of their bytes.
+    /// PUSH of registers and constants: those that follow one another, up to eight, share the check of their bytes.
     mutating func push() {
         guard i.operandByteCount == 8 else { return fallback() }
         guard Self.isPlainPush(i) else { return pushOther() }
-        var run = [i]
-        while run.count < Self.longestRun, let next = peek(), Self.isPlainPush(next) {
+        var run: [8 of DecodedInstruction] = .init(repeating: i)
+        var runCount = 1
+        while runCount < run.count, let next = peek(), Self.isPlainPush(next) {
             take(next)
-            run.append(next)
+            run[runCount] = next
+            runCount += 1
         }
-        stack(-8 * run.count, 8 * run.count, write: true)
+        stack(-8 * runCount, 8 * runCount, write: true)
         e.joinAddress()
-        for (index, each) in run.enumerated() { storePushed(each, at: 8 * (run.count - 1 - index)) }
-        e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, -8 * run.count)
+        for index in 0..<runCount { storePushed(run[index], at: 8 * (runCount - 1 - index)) }
+        e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, -8 * runCount)
     }
 
     private static func isPlainPush(_ i: DecodedInstruction) -> Bool {
@@ -115,14 +114,16 @@ extension BlockTranslator {
             loadChecked(HostRegisters.guestStack)
             return true
         }
-        var run = [UInt8(i.operands.0.number)]
+        var run: [8 of UInt8] = .init(repeating: UInt8(i.operands.0.number))
+        var runCount = 1
         var released: Int?
-        while run.count < Self.longestRun, let next = peek() {
+        while runCount < run.count, let next = peek() {
             if next.operation == .pop, next.operandByteCount == 8, next.operands.0.kind == .general,
                 next.operands.0.number != 4
             {
                 take(next)
-                run.append(UInt8(next.operands.0.number))
+                run[runCount] = UInt8(next.operands.0.number)
+                runCount += 1
             } else if next.operation == .retNear, next.operandByteCount == 8 {
                 take(next)
                 released = Self.released(next)
@@ -131,13 +132,13 @@ extension BlockTranslator {
                 break
             }
         }
-        let byteCount = 8 * (run.count + (released == nil ? 0 : 1))
+        let byteCount = 8 * (runCount + (released == nil ? 0 : 1))
         stack(0, byteCount, write: false)
         e.joinAddress()
-        for (index, number) in run.enumerated() { loadPopped(number, at: 8 * index) }
+        for index in 0..<runCount { loadPopped(run[index], at: 8 * index) }
         if let released {
-            loadJoined(r9, 8 * run.count)
-            e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, 8 * run.count)
+            loadJoined(r9, 8 * runCount)
+            e.lea(HostRegisters.guestStack, base: HostRegisters.guestStack, 8 * runCount)
             guestOffset = nextOffset - Int(i.length)
             returnTo(releasing: 8 + released)
             return false

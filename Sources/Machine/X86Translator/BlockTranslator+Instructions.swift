@@ -33,10 +33,15 @@ extension BlockTranslator {
             if !bitString() && !(isPlain(row) && plain(row)) { fallback() }
         case .cmpxchg16b, .cmpxchg8b: compareAndExchangeWide()
         case .pcmpestri, .pcmpistri, .vpcmpestri, .vpcmpistri: indexOfString(row)
+        case .rdtsc, .rdtscp:
+            if !readTimestamp() { fallback() }
         case .cld, .std, .cli, .sti, .pushf, .popf, .swapgs, .stac, .clac, .movFromSegment, .movFromControl, .rdfsbase,
             .rdgsbase,
             .wrfsbase, .wrgsbase:
             if !system() { fallback() }
+        case .iret:
+            if !interruptReturn() { leave() }
+            return false
         case .syscall, .sysret:
             if !systemTransfer() { leave() }
             return false

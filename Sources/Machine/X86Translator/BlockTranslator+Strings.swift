@@ -137,7 +137,7 @@ extension BlockTranslator {
             addOverflow(&self)
         }
         detourUnlessZero()
-        detours[detours.count - 1].start = start
+        lists.detours[lists.detours.count - 1].start = start
     }
 
     private mutating func repeatedStore(_ byteCount: Int) {
@@ -163,6 +163,7 @@ extension BlockTranslator {
     /// The host's REP STOS of as many elements, all in one page, as `count` puts into RCX.
     private mutating func store(_ byteCount: Int, _ count: (inout Self) -> Void) {
         destination(byteCount, write: true)
+        checksWholePage()
         e.joinAddress()
         count(&self)
         e.exchange(r9, Self.rdi)
@@ -179,6 +180,7 @@ extension BlockTranslator {
         e.joinAddress()
         e.storeState(TranslatorLayout.stringSource, r9)
         destination(byteCount, write: true)
+        checksWholePage()
         e.joinAddress()
         count(&self)
         e.exchange(r9, Self.rdi)
@@ -286,14 +288,14 @@ extension BlockTranslator {
     /// Goes on where RCX is 0; else lets the interpreter run the instruction.
     mutating func detourUnlessZero() {
         e.jumpIfZeroCount(over: 5)
-        detours.append(Detour(field: e.jump(e.offset), guestOffset: guestOffset, instruction: i, table: table))
+        lists.detours.append(Detour(field: e.jump(e.offset), guestOffset: guestOffset, instruction: i, table: table))
     }
 
     /// The instruction's end, to which its detours lead.
     mutating func endDetours() {
-        for index in detours.indices.reversed() {
-            guard detours[index].guestOffset == guestOffset else { break }
-            detours[index].back = e.offset
+        for index in lists.detours.indices.reversed() {
+            guard lists.detours[index].guestOffset == guestOffset else { break }
+            lists.detours[index].back = e.offset
         }
     }
 
@@ -302,7 +304,7 @@ extension BlockTranslator {
         // Every instruction with a detour has counted what came before it.
         uncounted = 0
         countBefore = instructionCount
-        for detour in detours {
+        for detour in lists.detours {
             e.patch(detour.field, to: e.offset)
             (i, guestOffset, table) = (detour.instruction, detour.guestOffset, detour.table)
             // A check compares whole instructions.

@@ -112,7 +112,7 @@ extension BlockTranslator {
     }
 
     /// The host's arithmetic flags = those in RCX, which is lost.
-    private mutating func adoptFlags() {
+    mutating func adoptFlags() {
         // AND ECX, arithmetic; OR ECX, 202h; PUSH RCX; POPFQ
         e.bytes(0xE181, 2)
         e.dword(Int(RFlags.arithmetic))
@@ -140,7 +140,7 @@ extension BlockTranslator {
     }
 
     /// CMP dword gs:[displacement], 0.
-    private mutating func compareWithZero(_ displacement: Int) {
+    mutating func compareWithZero(_ displacement: Int) {
         e.bytes(0x25_3C83_65, 4)
         e.dword(displacement)
         e.byte(0)
@@ -232,6 +232,32 @@ extension BlockTranslator {
         return true
     }
 
+    /// RDTSC and RDTSCP, from the host's counter.
+    mutating func readTimestamp() -> Bool {
+        guard environment.readsHostCounter, !environment.isRepeatable,
+            isSupervisor || !environment.signature.hidesTimestamp
+        else { return false }
+        // RDTSC; RORX RDX, RDX, 32; LEA RDX, [RDX + RAX]
+        e.bytes(0x310F, 2)
+        e.bytes(0x20D2_F0FB_E3C4, 6)
+        e.bytes(0x0214_8D48, 4)
+        // MULX RAX, RCX, gs:[...]: the high half in RAX.
+        e.bytes(0x2504_F6F3_E2C4_65, 7)
+        e.dword(TranslatorLayout.counterMultiplier)
+        e.loadState(rcx, TranslatorLayout.counterOffset)
+        e.lea(HostRegisters.rax, base: HostRegisters.rax, index: rcx, 0)
+        e.loadState(rcx, TranslatorLayout.timestampOffset)
+        e.lea(HostRegisters.rax, base: HostRegisters.rax, index: rcx, 0)
+        // RORX RDX, RAX, 32; MOV EDX, EDX; MOV EAX, EAX
+        e.bytes(0x20D0_F0FB_E3C4, 6)
+        e.bytes(0xC089_D289, 4)
+        if i.operation == .rdtscp {
+            // MOV R10D, gs:[IA32_TSC_AUX]
+            e.loadState32(HostRegisters.guestCount, TranslatorLayout.timestampAuxiliary)
+        }
+        return true
+    }
+
     // MARK: SYSCALL and SYSRET
 
     mutating func systemTransfer() -> Bool {
@@ -239,20 +265,18 @@ extension BlockTranslator {
         return i.operation == .syscall ? systemCall() : systemReturn()
     }
 
-    /// A segment register's second half, for a flat segment.
-    private func flat(_ selector: UInt64, _ attributes: UInt64) -> UInt64 {
-        0xFFFF_FFFF | attributes << 32 | (selector & 0xFFFF) << 48
-    }
-
-    private mutating func loadFlatSegment(_ number: Int, _ upper: UInt64) {
+    /// Segment register `number` = a flat segment of the privilege that `selector` asks for, or an absent one; RCX is lost.
+    mutating func loadFlatSegment(_ number: Int, _ selector: UInt64, isCode: Bool) {
         e.move(rcx, constant: 0)
         e.storeState(TranslatorLayout.segment(number), rcx)
-        e.move(rcx, constant: upper)
+        // Limit, attributes, selector.
+        let attributes: UInt64 = (isCode ? 0xA09B : 0xC093) | (selector & 3) << 5
+        e.move(rcx, constant: selector == 0 ? 0 : 0xFFFF_FFFF | attributes << 32 | (selector & 0xFFFF) << 48)
         e.storeState(TranslatorLayout.segment(number) + 8, rcx)
     }
 
     /// CPL, and what follows from it.
-    private mutating func setPrivilege(_ level: UInt8, table: Int) {
+    mutating func setPrivilege(_ level: UInt8, table: Int) {
         // MOV byte gs:[CPL], level
         e.bytes(0x25_04C6_65, 4)
         e.dword(TranslatorLayout.currentPrivilege)
@@ -266,7 +290,7 @@ extension BlockTranslator {
     }
 
     /// MOV gs:[system flags], RCX without the arithmetic flags; R9 is lost.
-    private mutating func storeSystemFlags() {
+    mutating func storeSystemFlags() {
         e.move(r9, rcx)
         // AND R9D, ~arithmetic; OR R9D, 2
         e.bytes(0xE18141, 3)
@@ -293,8 +317,8 @@ extension BlockTranslator {
         storeSystemFlags()
         adoptFlags()
         let selector = signature.star >> 32 & 0xFFFC
-        loadFlatSegment(1, flat(selector, 0xA09B))
-        loadFlatSegment(2, flat(selector &+ 8, 0xC093))
+        loadFlatSegment(1, selector, isCode: true)
+        loadFlatSegment(2, selector &+ 8, isCode: false)
         setPrivilege(0, table: 1)
         jump(to: signature.systemCallTarget, table: 1)
         return true
@@ -322,8 +346,8 @@ extension BlockTranslator {
         storeSystemFlags()
         adoptFlags()
         let selector = environment.signature.star >> 48
-        loadFlatSegment(1, flat((selector &+ 16) | 3, 0xA0FB))
-        loadFlatSegment(2, flat((selector &+ 8) | 3, 0xC0F3))
+        loadFlatSegment(1, (selector &+ 16) | 3, isCode: true)
+        loadFlatSegment(2, (selector &+ 8) | 3, isCode: false)
         setPrivilege(3, table: 0)
         e.move(r9, HostRegisters.guestCount)
         e.jump(environment.stubs.dispatch[0])

@@ -11,7 +11,7 @@ import X86Interpreter
 /// Every sequence of ours leaves the flags alone.
 struct BlockTranslator {
     /// A jump whose code lies behind the block.
-    private struct Edge {
+    struct Edge {
         /// Where the displacement lies that leads to it.
         var field: Int
         var guestOffset: Int
@@ -25,7 +25,7 @@ struct BlockTranslator {
     }
 
     /// A failed check: its jump, and where the access starts.
-    private struct Miss {
+    struct Miss {
         var field: Int
         var resume: Int
         var guestOffset: Int
@@ -36,19 +36,50 @@ struct BlockTranslator {
         var proved = 0
     }
 
+    /// What is written behind a block.
+    struct Worklists {
+        var edges: [Edge] = []
+        var misses: [Miss] = []
+        var detours: [Detour] = []
+
+        mutating func removeAll() {
+            edges.removeAll(keepingCapacity: true)
+            misses.removeAll(keepingCapacity: true)
+            detours.removeAll(keepingCapacity: true)
+        }
+    }
+
     /// What code may use.
-    struct Environment {
-        var model: CPUModel
-        var hostFeatures: CPUFeatureSet
+    final class Environment {
+        let model: CPUModel
+        let hostFeatures: CPUFeatureSet
         var signature = CodeSignature()
-        var countsInstructions = false
-        var yieldsOnPause = false
-        var recordsInstructions = false
+        let countsInstructions: Bool
+        let yieldsOnPause: Bool
+        let recordsInstructions: Bool
         /// Instructions whose result is another each time are the interpreter's.
         var isRepeatable = false
+        /// Time can be made from the host's counter.
+        var readsHostCounter = false
         /// Instructions in a block.
         var longestBlock = 64
-        var stubs: Stubs
+        let stubs: Stubs
+
+        init(
+            model: CPUModel,
+            hostFeatures: CPUFeatureSet,
+            countsInstructions: Bool = false,
+            yieldsOnPause: Bool = false,
+            recordsInstructions: Bool = false,
+            stubs: Stubs
+        ) {
+            self.model = model
+            self.hostFeatures = hostFeatures
+            self.countsInstructions = countsInstructions
+            self.yieldsOnPause = yieldsOnPause
+            self.recordsInstructions = recordsInstructions
+            self.stubs = stubs
+        }
     }
 
     let environment: Environment
@@ -67,11 +98,10 @@ struct BlockTranslator {
     /// Of the running instruction, and of the next, from the block's start.
     var guestOffset = 0
     var nextOffset = 0
-    private var edges: [Edge] = []
-    private var misses: [Miss] = []
+    /// The store's between blocks, so that a block allocates nothing.
+    var lists: Worklists
     /// Instructions, the running one among them, since the last that were counted.
     var uncounted = 0
-    var detours: [Detour] = []
     var instructionCount = 0
     /// What ``instructionCount`` was before the instruction at ``guestOffset``.
     var countBefore = 0
@@ -89,6 +119,8 @@ struct BlockTranslator {
         code = UnsafePointer((page.hostPage + Int(rip & 0xFFF)).assumingMemoryBound(to: UInt8.self))
         available = 4096 - Int(rip & 0xFFF)
         e = Emitter(base: store.code.writableBase, offset: store.used)
+        lists = Worklists()
+        swap(&lists, &store.spareLists)
         number = store.blocks.append(
             BlockRecord(
                 rip: self.rip,
@@ -163,9 +195,9 @@ struct BlockTranslator {
 
     mutating func finish() {
         store.blocks[number].bodyEnd = UInt32(e.offset)
-        for edge in edges { write(edge) }
+        for index in lists.edges.indices { write(lists.edges[index]) }
         finishDetours()
-        for miss in misses {
+        for miss in lists.misses {
             e.patch(miss.field, to: e.offset)
             e.call(miss.isWrite ? environment.stubs.writeMiss : environment.stubs.readMiss)
             let site = addSite(
@@ -181,6 +213,8 @@ struct BlockTranslator {
         store.blocks[number].byteCount = UInt16(nextOffset)
         store.blocks[number].instructionCount = UInt16(instructionCount)
         store.used = (e.offset + 15) & ~15
+        lists.removeAll()
+        swap(&lists, &store.spareLists)
         store.enter(number)
     }
 
@@ -241,12 +275,12 @@ struct BlockTranslator {
     /// JMP to a linear address.
     mutating func jump(to target: UInt64) {
         count(excluding: 0)
-        edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table))
+        lists.edges.append(Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
     /// JMP to the code at `target` that runs with another TLB table.
     mutating func jump(to target: UInt64, table: Int) {
-        edges.append(
+        lists.edges.append(
             Edge(field: e.jump(e.offset), guestOffset: guestOffset, target: target, table: table, isAbsolute: true)
         )
     }
@@ -254,20 +288,20 @@ struct BlockTranslator {
     /// The host's Jcc to a linear address.
     mutating func jump(if condition: UInt8, to target: UInt64) {
         count(excluding: 0)
-        edges.append(
+        lists.edges.append(
             Edge(field: e.jump(if: condition, e.offset), guestOffset: guestOffset, target: target, table: table)
         )
     }
 
     /// The host's CALL of a linear address.
     mutating func call(to target: UInt64) {
-        edges.append(Edge(field: e.call(e.offset), guestOffset: guestOffset, target: target, table: table))
+        lists.edges.append(Edge(field: e.call(e.offset), guestOffset: guestOffset, target: target, table: table))
     }
 
     /// JMP, or the host's CALL, of the address in R9.
     mutating func branchIndirectly(isCall: Bool) {
         let field = isCall ? e.call(e.offset) : e.jump(e.offset)
-        edges.append(Edge(field: field, guestOffset: guestOffset, target: rip, table: table, isIndirect: true))
+        lists.edges.append(Edge(field: field, guestOffset: guestOffset, target: rip, table: table, isIndirect: true))
     }
 
     /// Compares the target in R9 with the one that the branch had first, and jumps there directly if they are equal, no event
@@ -405,7 +439,7 @@ struct BlockTranslator {
         e.sumOfScratch(byteCount - 1)
         e.extract(rcx, mask: TranslatorLayout.pageMask)
         e.jumpIfZeroCount(over: 5)
-        misses.append(
+        lists.misses.append(
             Miss(
                 field: e.jump(e.offset),
                 resume: resume,
@@ -417,7 +451,12 @@ struct BlockTranslator {
         )
         e.slot()
         e.loadTable(rcx, TranslatorLayout.tlb(table, TLB.addend))
-        misses[misses.count - 1].proved = e.offset
+        lists.misses[lists.misses.count - 1].proved = e.offset
+    }
+
+    /// Of the last check: it stands for more bytes than it tells of, so that only a right to the whole page goes past it.
+    mutating func checksWholePage() {
+        lists.misses[lists.misses.count - 1].proved = lists.misses[lists.misses.count - 1].resume
     }
 
     /// The memory operand: R9 + RCX is its host address.

@@ -7,6 +7,8 @@ struct CodeSignature: Equatable {
     var usesAVX = false
     var hasSystemCalls = false
     var hasBaseInstructions = false
+    /// RDTSC is for the supervisor alone.
+    var hidesTimestamp = false
     var star: UInt64 = 0
     var systemCallTarget: UInt64 = 0
     var systemCallMask: UInt64 = 0
@@ -18,6 +20,7 @@ struct CodeSignature: Equatable {
         usesAVX = usesSSE && s.cr4 & CR4.osxsave != 0 && s.xcr0 & 6 == 6
         hasSystemCalls = s.efer & EFER.systemCallExtensions != 0
         hasBaseInstructions = s.cr4 & CR4.fsgsbase != 0
+        hidesTimestamp = s.cr4 & CR4.tsd != 0
         star = s.star
         systemCallTarget = s.lstar
         systemCallMask = s.fmask

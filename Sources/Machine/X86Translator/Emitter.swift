@@ -163,6 +163,13 @@ struct Emitter {
         bytes(0xC9B70F, 3)
     }
 
+    /// RCX = the slot of the hash for the address in R9: RORX ECX, R9D, 12; LEA RCX, [RCX + R9]; PEXT.
+    mutating func hashSlot() {
+        bytes(0x0CC9_F07B_C3C4, 6)
+        lea(HostRegisters.scratch, base: HostRegisters.scratch, index: HostRegisters.address, 0)
+        extract(HostRegisters.scratch, mask: TranslatorLayout.hashMask)
+    }
+
     /// RCX = PEXT(`source`, gs:[mask]); `source` is RCX or R9.
     mutating func extract(_ source: UInt8, mask: Int) {
         bytes(

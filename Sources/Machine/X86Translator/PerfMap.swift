@@ -39,7 +39,7 @@ extension Stubs {
                 ("link", link),
                 ("pending event", pending), ("host fault", hostFault), ("leave for an indirect branch", dispatchExit),
                 ("return", returnMiss),
-            ] + dispatch.enumerated().map { ("indirect branch, table \($0)", $1) }
+            ] + (0..<3).map { ("indirect branch, table \($0)", dispatch[$0]) }
         return named.sorted { $0.1 < $1.1 }.map { (name: $0.0, offset: $0.1) }
     }
 }

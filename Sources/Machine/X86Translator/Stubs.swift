@@ -12,10 +12,10 @@ struct Stubs {
     var pending = 0
     var hostFault = 0
     /// For an address in R9, by TLB table; entered by a jump.
-    var dispatch = [0, 0, 0]
+    var dispatch: [3 of Int] = [0, 0, 0]
     /// Goes on behind a check whose operand was gathered from two pages.
     var crossing = 0
-    /// What lies at the bottom of the stack of return addresses, by TLB table.
+    /// What lies at the bottom of each stack of return addresses: the hash.
     var returnMiss = 0
     /// A dispatch that leaves at once.
     var dispatchExit = 0
@@ -51,7 +51,11 @@ struct Stubs {
         returnMiss = e.offset
         // The entry stays at the bottom: LEA RSP, [RSP - 8].
         e.bytes(0xF824_648D_48, 5)
-        e.jump(dispatchExit)
+        // The user's stack is number 0; code of the third table makes no host RET.
+        e.loadState32(HostRegisters.scratch, TranslatorLayout.stackInUse)
+        e.jumpIfZeroCount(over: 5)
+        e.jump(dispatch[1])
+        e.jump(dispatch[0])
     }
 
     private static func writeEntry(_ e: inout Emitter, _ usesAVX: Bool) {
@@ -144,12 +148,12 @@ struct Stubs {
         e.loadState32(HostRegisters.scratch, TranslatorLayout.pending)
         e.jumpIfZeroCount(over: 5)
         e.jump(leave)
-        e.extract(HostRegisters.address, mask: TranslatorLayout.hashMask)
+        e.hashSlot()
         e.loadTable(HostRegisters.scratch, TranslatorLayout.hashTags(table))
         e.sumOfScratch(0)
         e.jumpIfZeroCount(over: 5)
         e.jump(leave)
-        e.extract(HostRegisters.address, mask: TranslatorLayout.hashMask)
+        e.hashSlot()
         // JMP gs:[RCX · 8 + ...]
         e.bytes(0xCD24_FF65, 4)
         e.dword(TranslatorLayout.hashCode(table))

@@ -20,7 +20,7 @@ final class TranslationCheck {
         "arithmetic flags before a POPF that the interpreter runs",
         "REP MOVS and REP STOS over several pages, which the interpreter runs",
         "stretches that came out the same when they were run again, because a device wrote to memory",
-        "stretches that came out the same with an empty TLB, because page tables were changed without a flush",
+        "stretches whose page tables were changed without a flush: they came out the same with an empty TLB, or the interpreter walked again",
     ]
 
     let interpreter: Interpreter
@@ -135,6 +135,15 @@ final class TranslationCheck {
         if isComplete, fields.isEmpty, bytes.isEmpty {
             succeed(count)
             return true
+        }
+        if !isComplete,
+            interpreter.isStale(fetchAt: s.rip) || s.cr2 != before.cr2 && interpreter.isStale(readAt: s.cr2)
+        {
+            // The interpreter has walked again: it goes on where it is.
+            interpreter.stateRestored(translationsChanged: true)
+            flushed &+= 1
+            attempts = 0
+            return false
         }
         let report = describe(count, isComplete, fields, bytes)
         foreign = bytes.filter { ($0.first == $0.before) != ($0.second == $0.before) }

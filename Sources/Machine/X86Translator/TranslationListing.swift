@@ -49,7 +49,7 @@ public struct TranslationListing: Sendable {
         let stubs = Stubs(&emitter, usesAVX: HostRequirements.features.contains(.avx))
         store.firstOffset = (emitter.offset + 63) & ~63
         store.used = store.firstOffset
-        var environment = BlockTranslator.Environment(
+        let environment = BlockTranslator.Environment(
             model: model,
             hostFeatures: HostRequirements.features,
             recordsInstructions: true,

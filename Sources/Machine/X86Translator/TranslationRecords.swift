@@ -30,7 +30,8 @@ struct Site {
     var block: UInt32
     /// Of the instruction, from the block's first byte.
     var guestOffset: UInt16
-    /// Raw value of the instruction's ``Operation``; of an access, how far behind ``resume`` its address is proved.
+    /// Raw value of the instruction's ``Operation``; of an access, how far behind ``resume`` its address is proved, or 0 where more bytes
+    /// are accessed than ``amount``.
     var operation: UInt16
     /// Bytes of the access; what an indirect branch added to RSP; of a straddling instruction, a view.
     var amount: Int32

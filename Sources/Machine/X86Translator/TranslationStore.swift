@@ -45,6 +45,9 @@ final class TranslationStore {
     private var pageViews: [UnsafeMutableRawPointer: [UInt32]] = [:]
     /// By view number and offset in the page.
     private var blockNumbers: [UInt64: UInt32] = [:]
+    /// 512 bytes a view: where blocks start, or started.
+    private let startBits: HostMapping
+    private static let mostViews = 1 << 16
 
     private struct ViewKey: Hashable {
         var linearPage: UInt64
@@ -54,7 +57,15 @@ final class TranslationStore {
 
     private struct Thunk: Hashable {
         var block: UInt32
-        var displacement: UInt64
+        var displacement: Displacement
+    }
+
+    /// What makes the displacement of a position-independent block that of the guest, in code that leads to it.
+    enum Displacement: Hashable {
+        /// Code that stays at its address.
+        case constant(UInt64)
+        /// Position-independent code, by what the displacements of the two differ wherever they are.
+        case sum(UInt64)
     }
 
     /// Room that one block may need at most.
@@ -66,6 +77,7 @@ final class TranslationStore {
         do throws(SystemCallError) {
             sites = try RecordArray(capacity: byteCount / 16)
             firstSites = try HostMapping(anonymous: (byteCount >> Int(Self.bucketShift)) * 4 + 4096)
+            startBits = try HostMapping(anonymous: Self.mostViews << 9)
             links = try RecordArray(capacity: byteCount / 16)
             blocks = try RecordArray(capacity: byteCount / 64)
         } catch {
@@ -75,6 +87,7 @@ final class TranslationStore {
     }
 
     private func removeViews() {
+        startBits.base.initializeMemory(as: UInt8.self, repeating: 0, count: min(views.count, Self.mostViews) << 9)
         views = [CodeView(linearPage: 0, hostPage: code.writableBase, table: 0)]
         viewNumbers.removeAll(keepingCapacity: true)
         relativeViews.removeAll(keepingCapacity: true)
@@ -87,7 +100,7 @@ final class TranslationStore {
     var isFull: Bool {
         used + Self.largestBlock > code.byteCount || sites.count + Self.largestSiteCount > sites.capacity
             || links.count + Self.largestSiteCount > links.capacity
-            || blocks.count >= blocks.capacity
+            || blocks.count >= blocks.capacity || views.count + 4 > Self.mostViews
     }
 
     /// Throws everything away but the stubs.
@@ -131,8 +144,8 @@ final class TranslationStore {
         return number
     }
 
-    /// Where code for `block` starts that first makes `displacement` that of the guest; nil where there is no room left.
-    func entry(_ block: UInt32, displacement: UInt64) -> UInt32? {
+    /// Where code for `block` starts that first sets the displacement; nil where there is no room left.
+    func entry(_ block: UInt32, displacement: Displacement) -> UInt32? {
         let key = Thunk(block: block, displacement: displacement)
         if let known = thunks[key] { return known }
         guard used + 256 < code.byteCount, sites.count < sites.capacity, links.count < links.capacity else {
@@ -140,7 +153,13 @@ final class TranslationStore {
         }
         var e = Emitter(base: code.writableBase, offset: used)
         let start = UInt32(used)
-        e.move(HostRegisters.scratch, constant: displacement)
+        switch displacement {
+        case .constant(let value): e.move(HostRegisters.scratch, constant: value)
+        case .sum(let change):
+            e.loadState(HostRegisters.scratch, TranslatorLayout.displacement)
+            e.move(HostRegisters.address, constant: change)
+            e.lea(HostRegisters.scratch, base: HostRegisters.scratch, index: HostRegisters.address, 0)
+        }
         e.storeState(TranslatorLayout.displacement, HostRegisters.scratch)
         let number = links.append(Link(target: 0))
         let field = e.jump(e.offset + 5)
@@ -163,15 +182,32 @@ final class TranslationStore {
         return start
     }
 
+    /// Lets go of what each block needs while it is made.
+    var spareLists = BlockTranslator.Worklists()
+
     private func key(_ view: UInt32, _ rip: UInt64) -> UInt64 { UInt64(view) << 12 | rip & 0xFFF }
 
     @inline(__always)
-    func block(_ view: UInt32, _ rip: UInt64) -> UInt32? { blockNumbers[key(view, rip)] }
+    func block(_ view: UInt32, _ rip: UInt64) -> UInt32? {
+        guard starts(at: rip, in: view) else { return nil }
+        return blockNumbers[key(view, rip)]
+    }
+
+    /// Whether the view may have a block at `rip`, which most instructions have not: a bit for each byte of its page.
+    @inline(__always)
+    private func starts(at rip: UInt64, in view: UInt32) -> Bool {
+        guard view < Self.mostViews else { return true }
+        let byte = startBits.base.load(fromByteOffset: Int(view) << 9 | Int(rip & 0xFFF) >> 3, as: UInt8.self)
+        return byte >> UInt8(rip & 7) & 1 != 0
+    }
 
     func enter(_ block: UInt32) {
         let record = blocks[block]
         blockNumbers[key(record.view, record.rip)] = block
         views[Int(record.view)].blocks.append(block)
+        guard record.view < Self.mostViews else { return }
+        let byte = startBits.base + (Int(record.view) << 9 | Int(record.rip & 0xFFF) >> 3)
+        byte.storeBytes(of: byte.load(as: UInt8.self) | 1 << UInt8(record.rip & 7), as: UInt8.self)
     }
 
     /// Lets changes of the page of `view` throw `block` away too.

@@ -1,3 +1,4 @@
+import HostCode
 import X86
 import X86Interpreter
 
@@ -14,17 +15,24 @@ extension Translator {
     ///
     /// The copy lies as the operand does modulo 64, for the host's own alignment checks.
     ///
-    /// - Returns: Whether both pages are memory that may be read.
-    func gather(_ linear: UInt64, _ byteCount: Int) -> Bool {
+    /// - Returns: Where it lies now; nil unless both pages are memory that may be read.
+    func gather(_ linear: UInt64, _ byteCount: Int) -> UnsafeMutableRawPointer? {
         let second = (linear | 0xFFF) &+ 1
         let firstCount = Int(second &- linear)
-        guard byteCount <= 64, let low = readable(linear), let high = readable(second) else { return false }
+        guard byteCount <= 64, let low = readable(linear), let high = readable(second) else { return nil }
         let offset = TranslatorLayout.crossingBytes + Int(linear & 63)
         let target = block + offset
         target.copyMemory(from: low, byteCount: firstCount)
         (target + firstCount).copyMemory(from: high, byteCount: byteCount - firstCount)
-        state[field: TranslatorLayout.crossingAddress] = UInt64(UInt(bitPattern: target))
-        return true
+        return target
+    }
+
+    /// Lets the stub `crossing` go on behind the check of the access at `site`, whose operand is at `operand` this once.
+    func resumeBehindCheck(of site: Site, operandAt operand: UnsafeMutableRawPointer) {
+        let s = state
+        s[field: TranslatorLayout.crossingAddress] = UInt64(UInt(bitPattern: operand))
+        s[field: TranslatorLayout.crossingResume] =
+            UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.resume) + UInt64(site.operation)
     }
 
     /// The host address of `linear`, if it is memory that may be read.

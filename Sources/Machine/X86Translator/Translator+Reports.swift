@@ -41,6 +41,7 @@ extension Translator: ReportingCPU {
         report.add("links made", c.links)
         report.add("indirect branches looked up", c.dispatches)
         report.add("reads across pages", c.gathers)
+        report.add("writes beside code", c.writesBesideCode)
         report.add("code cache resets of the translator", c.resets)
         report.add("pages of translated code changed", store.invalidations)
         report.add("blocks thrown away", store.invalidatedBlocks)

@@ -17,7 +17,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     let store: TranslationStore
     private let returnStack: HostMapping
     private let context: UnsafeMutablePointer<ctranslator_context>
-    var environment: BlockTranslator.Environment
+    let environment: BlockTranslator.Environment
     var statistics = TranslatorStatistics()
     let observation: TranslatorObservation
     /// Whether this vCPU's report tells of what all share.
@@ -25,13 +25,15 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     private let ledger: TimeLedger
     private var sampler: Sampler?
     /// The hash slots in use, a list for each table.
-    private var usedHashSlots: [[UInt16]] = [[], [], []]
+    var usedHashSlots: [[UInt16]] = [[], [], []]
     /// What ``Layout/translationEpoch`` was when the hash and the return stack were last known to be right.
     private var seenEpoch: UInt64 = 0
     /// The store's generation that the numbers of views in the TLB belong to.
     private var seenGeneration: UInt64 = 0
     /// The registers as far as code depends on them.
     private var signature = CodeSignature()
+    /// Why the vCPU cannot go on.
+    private var failure: String?
     /// Compares what runs with the interpreter, for `--engine check`.
     var check: TranslationCheck?
     private static let returnStackByteCount = 64 << 10
@@ -113,6 +115,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             environment.isRepeatable = true
             check = try TranslationCheck(interpreter)
         }
+        environment.readsHostCounter = interpreter.clock.hostCounter != nil
         try observe()
     }
 
@@ -161,11 +164,19 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             throw .unsupported(reason: "the host lets this thread have no timer", instruction: state.rip)
         }
         ledger.enter(.exits)
+        adoptCounter()
         let exit = try runUntilExit()
         restoreDeferredEvents()
         sampler?.drain()
         ledger.enter(exit == .halted ? .idle : .devices)
         return exit
+    }
+
+    /// Lets RDTSC make the machine's time; it may have stood still since the last run.
+    private func adoptCounter() {
+        guard environment.readsHostCounter, let counter = interpreter.clock.hostCounter else { return }
+        state[field: TranslatorLayout.counterMultiplier] = counter.multiplier
+        state[field: TranslatorLayout.counterOffset] = counter.offset
     }
 
     private func runUntilExit() throws(VirtualCPUError) -> VMExit {
@@ -177,6 +188,7 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
                     throw .unsupported(reason: difference, instruction: state.rip)
                 }
             }
+            if let failure { throw .unsupported(reason: failure, instruction: state.rip) }
             if let exit = interpreter.takeExit() { return exit }
             if interpreter.canTranslate, state.cpl == 0 || state.cpl == 3 {
                 deferEvents()
@@ -282,9 +294,13 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             return start(found, at: s.rip)
         case .hostFault:
             let executable = UInt64(UInt(bitPattern: store.code.executableBase))
-            let number = store.site(
-                at: UInt32(truncatingIfNeeded: s[field: TranslatorLayout.faultPC] &- executable) &+ 1
-            )
+            let offset = UInt32(truncatingIfNeeded: s[field: TranslatorLayout.faultPC] &- executable)
+            let number = store.site(at: offset &+ 1)
+            // An instruction that no fault was foreseen at: the guest's state is not known.
+            guard store.sites[number].kind == .hostFault, store.sites[number].offset == offset &+ 1 else {
+                failure = "a signal at an instruction that raises none, at offset \(offset) of the translated code"
+                return nil
+            }
             statistics.steps.hostFault &+= 1
             return interpret(store.sites[number], resume: nil)
         default: break
@@ -298,12 +314,18 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             let crosses = linear & 0xFFF &+ UInt64(site.amount) > 4096
             s.rip = address(of: site.block) &+ UInt64(site.guestOffset)
             ledger.enter(.misses)
-            if !crosses, check?.isFull != true, interpreter.fill(linear, write: reason == .writeMiss) {
-                return Int(site.resume)
+            if !crosses, check?.isFull != true {
+                switch interpreter.fill(linear, byteCount: Int(site.amount), write: reason == .writeMiss) {
+                case .granted: return Int(site.resume)
+                case .besideCode(let host) where site.operation != 0:
+                    resumeBehindCheck(of: site, operandAt: host)
+                    statistics.writesBesideCode &+= 1
+                    return environment.stubs.crossing
+                default: break
+                }
             }
-            if crosses, reason == .readMiss, gather(linear, Int(site.amount)) {
-                s[field: TranslatorLayout.crossingResume] =
-                    UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(site.resume) + UInt64(site.operation)
+            if crosses, reason == .readMiss, let operand = gather(linear, Int(site.amount)) {
+                resumeBehindCheck(of: site, operandAt: operand)
                 statistics.gathers &+= 1
                 return environment.stubs.crossing
             }
@@ -410,14 +432,16 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
         // A reset has thrown the jump away.
         if store.generation == generation, !store.blocks[source].isDead, check?.isStepping != true {
             let displacement = target &- record.rip
-            if !record.isRelative {
+            let change = displacement &- state[field: TranslatorLayout.displacement]
+            if !record.isRelative || store.blocks[source].isRelative && change == 0 && !link.isAbsolute {
                 store.link(number, to: found)
-            } else if !store.blocks[source].isRelative {
-                if let entry = store.entry(found, displacement: displacement) {
-                    store.link(number, to: found, entry: entry)
-                }
-            } else if !link.isAbsolute, displacement == state[field: TranslatorLayout.displacement] {
-                store.link(number, to: found)
+            } else if !(store.blocks[source].isRelative && link.isAbsolute) {
+                // Pages that became position-independent in different processes differ in what they take for their address.
+                let entry = store.entry(
+                    found,
+                    displacement: store.blocks[source].isRelative ? .sum(change) : .constant(displacement)
+                )
+                if let entry { store.link(number, to: found, entry: entry) }
             }
         }
         return attention ? leave() : start(found, at: target)
@@ -449,10 +473,10 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
     }
 
     /// Where code that knows nothing of displacements enters `block`, whose address is now `rip`.
-    private func entry(_ block: UInt32, at rip: UInt64) -> UInt32 {
+    func entry(_ block: UInt32, at rip: UInt64) -> UInt32 {
         let record = store.blocks[block]
         guard record.isRelative else { return record.start }
-        return store.entry(block, displacement: rip &- record.rip) ?? UInt32(environment.stubs.dispatchExit)
+        return store.entry(block, displacement: .constant(rip &- record.rip)) ?? UInt32(environment.stubs.dispatchExit)
     }
 
     /// The offset of `block`, which runs next, at `rip`.
@@ -563,25 +587,5 @@ public final class Translator: VirtualCPU, @unchecked Sendable {
             for slot in usedHashSlots[table] { clearHash(table, Int(slot)) }
             usedHashSlots[table].removeAll(keepingCapacity: true)
         }
-    }
-
-    /// The tag of a slot without a target: no code is at -1.
-    private static let emptyHashTag: UInt64 = 1
-
-    private func clearHash(_ table: Int, _ slot: Int) {
-        (block + TranslatorLayout.hashTags(table) + slot * 8).storeBytes(of: Self.emptyHashTag, as: UInt64.self)
-        let leave = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(environment.stubs.dispatchExit)
-        (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: leave, as: UInt64.self)
-    }
-
-    /// Enters the code for `rip` into the hash of the current table.
-    private func remember(_ rip: UInt64, _ number: UInt32) {
-        let table = interpreter.currentTable
-        let slot = Int((rip & TranslatorLayout.hashIndexMask) >> 3)
-        let tag = block + TranslatorLayout.hashTags(table) + slot * 8
-        if tag.load(as: UInt64.self) == Self.emptyHashTag { usedHashSlots[table].append(UInt16(slot)) }
-        tag.storeBytes(of: 0 &- rip, as: UInt64.self)
-        let code = UInt64(UInt(bitPattern: store.code.executableBase)) + UInt64(entry(number, at: rip))
-        (block + TranslatorLayout.hashCode(table) + slot * 8).storeBytes(of: code, as: UInt64.self)
     }
 }

@@ -1,8 +1,12 @@
 internal import CTranslator
 internal import HostCode
+public import X86
 
-/// Whether this host can run translated code at all.
+/// Whether this host can run translated code at all, and what it runs well.
 public enum TranslatorHost {
+    /// The richest model whose instructions this host's CPU has; the interpreter runs what it lacks, which is slow.
+    public static var model: CPUModel { HostRequirements.features.contains(.sha) ? .vivariumV3 : .vivariumV3WithoutSHA }
+
     /// What stands in the way, or nil.
     public static let obstacle: String? = {
         // First: without code of our own, nothing is known of the CPU either.

@@ -16,7 +16,7 @@ enum TranslatorLayout {
     static let temporary = 0xAC0
     /// ~0xFFF.
     static let pageMask = 0xAC8
-    /// The bits of RIP that choose a slot of the hash.
+    /// The bits of a folded RIP that choose a slot of the hash, see ``hashSlot(_:)``.
     static let hashMask = 0xAD0
     /// The MXCSR of Swift code.
     static let hostMXCSR = 0xAD8
@@ -41,10 +41,20 @@ enum TranslatorLayout {
     static let canonicalSumMask = 0xB50
     /// What position-independent code adds to the addresses that it was translated for.
     static let displacement = 0xB58
+    /// IRETQ's: the host address of the descriptors that it may load, and where it returns to.
+    static let descriptors = 0xB60
+    static let returnAddress = 0xB68
+    /// An ``Engine/HostCounter``, for RDTSC.
+    static let counterMultiplier = 0xB70
+    static let counterOffset = 0xB78
     static let systemFlags = 0x90
+    static let gdtBase = 0x180
+    static let gdtLimit = 0x190
     static func segment(_ number: Int) -> Int { 0x100 + number * 16 }
     static let currentPrivilege = 0xB5
     static let kernelGSBase = 0x230
+    static let timestampAuxiliary = 0x258
+    static let timestampOffset = 0x268
 
     static let pending = CPUState.pendingEventsOffset
     static let instructionCount = 0xA8
@@ -53,10 +63,16 @@ enum TranslatorLayout {
     static func effectiveBase(_ segment: UInt8) -> Int { 0xC0 + Int(segment) * 8 }
 
     /// The hash of indirect branch targets, one for each TLB table: negated RIPs, then host addresses.
-    static let hashCount = 2048
-    static let hashIndexMask: UInt64 = UInt64(hashCount - 1) << 3
-    static func hashTags(_ table: Int) -> Int { Layout.translator + table * 0x8000 }
-    static func hashCode(_ table: Int) -> Int { hashTags(table) + 0x4000 }
+    static let hashCount = 8192
+    static let hashIndexMask: UInt64 = UInt64(hashCount - 1) << 1
+    static func hashTags(_ table: Int) -> Int { Layout.translator + table * 0x20000 }
+    static func hashCode(_ table: Int) -> Int { hashTags(table) + 0x10000 }
+
+    /// The slot for `rip`, as ``Emitter/hashSlot()`` finds it: the page's number is added to the offset, since compilers align code.
+    static func hashSlot(_ rip: UInt64) -> Int {
+        let low = UInt32(truncatingIfNeeded: rip)
+        return Int((rip &+ UInt64(low >> 12 | low << 20)) & hashIndexMask) >> 1
+    }
 
     static func tlb(_ table: Int, _ array: Int) -> Int { Layout.tlbTables + table * TLB.tableByteCount + array }
 }

@@ -15,6 +15,8 @@ struct TranslatorStatistics {
     var resets: UInt64 = 0
     /// Reads across pages that were gathered.
     var gathers: UInt64 = 0
+    /// Writes to bytes without code in a page with code.
+    var writesBesideCode: UInt64 = 0
     var steps = Steps()
 
     /// Instructions that the interpreter ran, by reason.

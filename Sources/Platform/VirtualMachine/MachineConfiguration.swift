@@ -1,5 +1,6 @@
 public import DiskImage
 public import Engine
+public import Networking
 public import X86
 
 /// Everything that makes one `pc` machine, as a value.
@@ -10,6 +11,11 @@ public struct MachineConfiguration: Sendable {
     public var processorCount: Int
     public var model: CPUModel
     public var disks: [DiskConfiguration]
+    public var networks: [NetworkConfiguration]
+    /// Where the frames of every network port are written to.
+    public var capturePath: String?
+    /// Devices that connect the guest with its host.
+    public var services = ServiceConfiguration()
     /// What COM1 is connected to.
     public var serial: SerialPort
     public var clock: ClockKind
@@ -32,6 +38,8 @@ public struct MachineConfiguration: Sendable {
         processorCount: Int = 1,
         model: CPUModel,
         disks: [DiskConfiguration] = [],
+        networks: [NetworkConfiguration] = [],
+        capturePath: String? = nil,
         serial: SerialPort = .standardIO,
         clock: ClockKind = .host,
         hasVirtioConsole: Bool = false,
@@ -45,6 +53,8 @@ public struct MachineConfiguration: Sendable {
         self.processorCount = processorCount
         self.model = model
         self.disks = disks
+        self.networks = networks
+        self.capturePath = capturePath
         self.serial = serial
         self.clock = clock
         self.hasVirtioConsole = hasVirtioConsole

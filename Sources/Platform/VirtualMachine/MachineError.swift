@@ -3,6 +3,7 @@ public import DeviceModel
 public import DiskImage
 public import Engine
 public import GuestMemory
+public import Networking
 public import PCI
 public import SystemCalls
 
@@ -11,6 +12,7 @@ public enum MachineError: Error, Sendable {
     case boot(BootError)
     case memory(GuestMemoryError)
     case disk(DiskImageError)
+    case network(NetworkError)
     case bus(BusError)
     case pci(PCIError)
     /// A file or socket of the host's could not be opened.
@@ -28,6 +30,7 @@ extension MachineError: CustomStringConvertible {
         case .boot(let error): "\(error)"
         case .memory(let error): "\(error)"
         case .disk(let error): "\(error)"
+        case .network(let error): "\(error)"
         case .bus(let error): "\(error)"
         case .pci(let error): "\(error)"
         case .cannotOpen(let path, let cause): "\(path): cannot be opened: \(cause)"

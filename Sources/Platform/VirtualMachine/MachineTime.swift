@@ -1,7 +1,7 @@
 internal import DeviceModel
 internal import Engine
-internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import X86
 
 /// Where a machine's time comes from, and what its devices' timers run on.
@@ -38,21 +38,18 @@ enum MachineTime: Sendable {
     }
 }
 
-/// The host's monotonic clock, read without a lock; its time-stamp counter counts nanoseconds.
+/// The host's monotonic time, read without a lock; its time-stamp counter counts nanoseconds.
 final class HostClock: MachineClock {
     private let origin: UInt64
 
     /// - Parameter now: What the clock is to say at this moment.
-    init(now: UInt64) { origin = Self.hostTime() &- now }
+    init(now: UInt64) { origin = HostTime.nanoseconds &- now }
 
-    var nanoseconds: UInt64 { Self.hostTime() &- origin }
+    var nanoseconds: UInt64 { HostTime.nanoseconds &- origin }
     var timestamp: UInt64 { nanoseconds }
     var timestampFrequency: UInt64 { 1_000_000_000 }
-
-    private static func hostTime() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    var hostCounter: HostCounter? {
+        HostTime.counter.map { HostCounter(multiplier: $0.multiplier, offset: $0.offset &- origin) }
     }
 }
 

@@ -4,17 +4,21 @@ internal import GuestMemory
 internal import InterruptControllers
 internal import LegacyDevices
 internal import PCI
+internal import Telemetry
 internal import Virtio
 internal import VirtioBlock
 internal import VirtioConsole
 internal import VirtioEntropy
+internal import VirtioNet
 
-/// Bus 0 of a machine: bridges, the entropy device, and a block device for each disk.
+/// Bus 0 of a machine: bridges, the entropy device, a block device for each disk, and a network device for each port.
 struct PCIDeviceSet {
     let bus: PCIBus
     let configurationPorts: any BusDevice
     /// The slots of the disks, in the order of the configuration.
     let diskSlots: [Int]
+
+    private let networkDevices: [VirtioNet]
 
     private static let firstVirtioSlot = 1
 
@@ -54,6 +58,11 @@ struct PCIDeviceSet {
         for (index, image) in parts.images.enumerated() {
             devices.append(VirtioBlock(image, identifier: "disk\(index)"))
         }
+        networkDevices = parts.networks.map { port in
+            VirtioNet(port.configuration, backend: port.backend, timers: parts.timers, observer: port.observer)
+        }
+        devices += networkDevices
+        devices += parts.services.makeDevices()
         diskSlots = parts.images.indices.map { firstDiskSlot + $0 }
         do throws(PCIError) {
             try bus.add(hostBridge, at: PCIHostBridge.location)
@@ -78,6 +87,22 @@ struct PCIDeviceSet {
         return InterruptLine { level in
             direct.set(level)
             if let irq = bridge.interruptRoute(ofLine: number) { routed[Int(irq)].set(level) }
+        }
+    }
+
+    /// The counters of the devices.
+    var reports: [CounterReport] {
+        networkDevices.enumerated().map { index, device in
+            let counters = device.counters
+            var report = CounterReport(part: "net\(index)")
+            report.add("frames sent", counters.sentFrames)
+            report.add("bytes sent", counters.sentBytes, .bytes)
+            report.add("frames received", counters.receivedFrames)
+            report.add("bytes received", counters.receivedBytes, .bytes)
+            report.add("malformed frames", counters.malformedFrames)
+            report.add("frames lost for want of room", counters.lostFrames)
+            report.add("frames for other stations", counters.filteredFrames)
+            return report
         }
     }
 

@@ -31,6 +31,8 @@ final class PCMachine {
     init(
         _ configuration: MachineConfiguration,
         images: [any DiskImage],
+        networks: [NetworkPort],
+        services: HostServices,
         serial: SerialBackend,
         control: MachineControl,
         trace: MachineTrace?,
@@ -95,6 +97,8 @@ final class PCMachine {
         let parts = MachineParts(
             configuration: configuration,
             images: images,
+            networks: networks,
+            services: services,
             memory: memory,
             timers: time.timers,
             router: router,
@@ -147,6 +151,8 @@ struct MachineParts {
     let configuration: MachineConfiguration
     /// The disks, in the configuration's order.
     let images: [any DiskImage]
+    let networks: [NetworkPort]
+    let services: HostServices
     let memory: GuestMemory
     let timers: any TimerService
     let router: InterruptRouter

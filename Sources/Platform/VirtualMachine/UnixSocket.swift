@@ -4,7 +4,7 @@ internal import SystemCalls
 /// A listening stream socket in the file system (unix(7)).
 enum UnixSocket {
     /// Replaces a socket that is left at `path`; any other file there is an error.
-    static func listen(at path: String) throws(SystemCallError) -> CInt {
+    static func listen(at path: String, backlog: CInt = 1) throws(SystemCallError) -> CInt {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let room = MemoryLayout.size(ofValue: address.sun_path)
@@ -20,7 +20,7 @@ enum UnixSocket {
                 unsafe bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard bound == 0, Glibc.listen(socket, 1) == 0 else {
+        guard bound == 0, Glibc.listen(socket, backlog) == 0 else {
             let cause = errno
             close(socket)
             throw SystemCallError("bind", errno: cause)

@@ -15,6 +15,8 @@ public final class VirtualMachine {
     private let factory: any ProcessorFactory
     /// Open for as long as the machine lives, resets included.
     private let images: [any DiskImage]
+    private let networks: [NetworkPort]
+    private let services: HostServices
     private var machine: PCMachine
     private var runner: MachineRunner
 
@@ -79,9 +81,13 @@ public final class VirtualMachine {
             }
         }
         self.images = images
+        networks = try NetworkPort.open(configuration.networks, capturePath: configuration.capturePath)
+        services = try HostServices(configuration.services)
         machine = try PCMachine(
             configuration,
             images: images,
+            networks: networks,
+            services: services,
             serial: serial,
             control: control,
             trace: trace,
@@ -106,6 +112,8 @@ public final class VirtualMachine {
             machine = try PCMachine(
                 configuration,
                 images: images,
+                networks: networks,
+                services: services,
                 serial: serial,
                 control: control,
                 trace: trace,
@@ -123,7 +131,7 @@ public final class VirtualMachine {
     }
 
     /// The counters of `--stats`, of the last power cycle.
-    public var reports: [CounterReport] { runner.reports }
+    public var reports: [CounterReport] { runner.reports + machine.pci.reports }
 
     /// Where the guest's kernel is entered by SYSCALL, of the last power cycle; 0 if nothing has set it.
     public var systemCallEntry: UInt64 { runner.systemCallEntry }

@@ -1,8 +1,10 @@
 public import ArgumentParser
 internal import Boot
 internal import Glibc
+internal import Networking
 internal import VirtualMachine
 internal import X86
+internal import X86Translator
 
 /// `viv boot`: one machine from kernel or firmware to its end.
 public struct BootCommand: ParsableCommand {
@@ -40,6 +42,10 @@ public struct BootCommand: ParsableCommand {
 
               A disk that boots by itself, through Debian's SeaBIOS:
                 viv boot --firmware /usr/share/seabios/bios-256k.bin --disk disk.img
+
+              A network without privileges, and the guest's ssh on port 2222 here:
+                viv boot --kernel vmlinuz --append root=/dev/vda1 --disk root.img \\
+                  --net user,hostfwd=tcp:127.0.0.1:2222-:22
 
               What the guest does with its devices, in a file:
                 viv boot --kernel vmlinuz --trace io,exceptions:guest.log
@@ -97,7 +103,10 @@ public struct BootCommand: ParsableCommand {
     var cpus = 1
 
     @Option(help: ArgumentHelp("The CPU model that the guest sees; 'help' lists them.", valueName: "model"))
-    var cpu = CPUModel.vivariumV3.name
+    var cpu = "auto"
+
+    /// The model that the option means, or nil.
+    private var model: CPUModel? { cpu == "auto" ? TranslatorHost.model : CPUModel.named(cpu) }
 
     @Option(
         help: ArgumentHelp(
@@ -106,6 +115,21 @@ public struct BootCommand: ParsableCommand {
         )
     )
     var disk: [DiskConfiguration] = []
+
+    @OptionGroup(title: "Services")
+    var services: ServiceOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "A network port: user, tap=NAME, lan=NAME or none, then options; Docs/network.md has them. Repeatable.",
+            valueName: "network[,option=value]"
+        ),
+        transform: { try NetworkConfiguration($0) }
+    )
+    var net: [NetworkConfiguration] = []
+
+    @Option(help: ArgumentHelp("Write the frames of every network port to a pcap file.", valueName: "file"))
+    var pcap: String?
 
     @Option(
         help: ArgumentHelp(
@@ -174,12 +198,13 @@ public struct BootCommand: ParsableCommand {
             throw ValidationError("--busybox makes the initramfs: it does not go with --initrd")
         }
         if command != nil, busybox == nil { throw ValidationError("--command needs --busybox") }
-        if CPUModel.named(cpu) == nil {
+        if model == nil {
             throw ValidationError("there is no CPU model '\(cpu)': see --cpu help")
         }
         guard (1...MachineConfiguration.processorLimit).contains(cpus) else {
             throw ValidationError("--cpus \(cpus): 1 to \(MachineConfiguration.processorLimit) are possible")
         }
+        if pcap != nil, net.allSatisfy({ $0.kind == .none }) { throw ValidationError("--pcap needs --net") }
         if symbols != nil, profile == nil { throw ValidationError("--symbols needs --profile") }
         guard memory.bytes >= 2 << 20 else { throw ValidationError("--memory \(memory): at least 2M are needed") }
     }
@@ -193,6 +218,10 @@ public struct BootCommand: ParsableCommand {
 
     private static func listModels() {
         let width = CPUModel.all.map(\.name.count).max() ?? 0
+        print(
+            "auto" + String(repeating: " ", count: width - 2)
+                + "\(TranslatorHost.model.name): what this host's CPU runs well (the default)"
+        )
         for model in CPUModel.all {
             print(model.name + String(repeating: " ", count: width - model.name.count + 2) + model.summary)
         }
@@ -255,13 +284,15 @@ public struct BootCommand: ParsableCommand {
     }
 
     private func makeConfiguration(_ choice: EngineChoice) throws(CommandFailure) -> MachineConfiguration {
-        guard let model = CPUModel.named(cpu) else { throw CommandFailure("there is no CPU model '\(cpu)'") }
-        return MachineConfiguration(
+        guard let model else { throw CommandFailure("there is no CPU model '\(cpu)'") }
+        var configuration = MachineConfiguration(
             boot: try bootSource(),
             memoryByteCount: memory.bytes,
             processorCount: cpus,
             model: model,
             disks: disk,
+            networks: net,
+            capturePath: pcap,
             serial: serial,
             clock: clock == .host ? .host : .instructions,
             hasVirtioConsole: virtioConsole,
@@ -270,6 +301,8 @@ public struct BootCommand: ParsableCommand {
             countsInstructions: stats,
             writesPerfMap: perfMap
         )
+        configuration.services = services.configuration
+        return configuration
     }
 
     private func bootSource() throws(CommandFailure) -> BootSource {

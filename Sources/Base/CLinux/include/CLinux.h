@@ -2,6 +2,7 @@
 #define CLINUX_H
 #include <stddef.h>
 #include <stdint.h>
+#include "CLinuxFiles.h"
 
 /* Swift imports neither variadic functions nor function-like macros; this file is the only place that
    works around that. Nothing here decides anything: one call or one constant each. */
@@ -41,8 +42,23 @@ void *clinux_alias(void *address, size_t length);
 /* ioctl(2): the result, or -errno. Does not retry on EINTR. */
 int clinux_ioctl(int fd, unsigned long request, uintptr_t argument);
 
+/* eventfd(2) with EFD_CLOEXEC and EFD_NONBLOCK: the descriptor, or -errno. */
+int clinux_eventfd(void);
+
+/* Connects an open /dev/net/tun to the tap interface `name` with TUNSETIFF (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR): 0, or -errno. */
+int clinux_tap_attach(int fd, const char *name);
+
+/* TUNSETVNETHDRSZ: how long the header before each frame is: 0, or -errno. */
+int clinux_tap_set_header_size(int fd, int size);
+
+/* TUNSETOFFLOAD with those of TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 and TUN_F_TSO_ECN that are not 0 here: 0, or -errno. */
+int clinux_tap_set_offloads(int fd, int checksum, int tcp4, int tcp6, int ecn);
+
 /* The host's time-stamp counter (RDTSC). */
 uint64_t clinux_rdtsc(void);
+
+/* Whether prctl(2) PR_GET_TSC says that RDTSC raises no signal: 1 or 0. */
+int clinux_may_read_counter(void);
 
 /* The host's CPUID leaf: EAX, EBX, ECX, EDX into result[0...3]. */
 void clinux_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t result[4]);

@@ -81,7 +81,9 @@ extension UInt16 {
 }
 
 @inline(__always)
-package func isCanonical(_ address: UInt64) -> Bool { Int64(bitPattern: address << 16) >> 16 == Int64(bitPattern: address) }
+package func isCanonical(_ address: UInt64) -> Bool {
+    Int64(bitPattern: address << 16) >> 16 == Int64(bitPattern: address)
+}
 
 extension Core {
     /// `loadSystem`, with a look into the supervisor's TLB first.
