@@ -77,12 +77,12 @@ let package = Package(
         layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory"]),
         layer("Devices", "PCI", ["DeviceModel", "GuestMemory"]),
         layer("Devices", "Virtio", ["DeviceModel", "GuestMemory", "PCI"]),
-        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
+        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "DiskImage", ["CLinux", "CZlib", "CZstd", "SystemCalls"]),
         layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
-        layer("Devices", "NetworkFrames"),
+        layer("Devices", "NetworkFrames", ["DeviceModel"]),
         layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
@@ -105,7 +105,7 @@ let package = Package(
             "Surface",
             "CommandLine",
             [
-                "Boot", "DiskImage", "Engine", "GuestMemory", "Networking", "SystemCalls", "VirtualMachine", "X86",
+                "Boot", "DiskImage", "Engine", "GuestMemory", "Networking", "SystemCalls", "VirtioBlock", "VirtualMachine", "X86",
                 "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

@@ -1,6 +1,5 @@
 internal import Boot
 internal import DeviceModel
-internal import DiskImage
 internal import Engine
 internal import GuestMemory
 internal import InterruptControllers
@@ -30,7 +29,7 @@ final class PCMachine {
 
     init(
         _ configuration: MachineConfiguration,
-        images: [any DiskImage],
+        disks: DiskSet,
         networks: [NetworkPort],
         services: HostServices,
         serial: SerialBackend,
@@ -96,7 +95,7 @@ final class PCMachine {
         // Devices.
         let parts = MachineParts(
             configuration: configuration,
-            images: images,
+            disks: disks,
             networks: networks,
             services: services,
             memory: memory,
@@ -149,8 +148,7 @@ final class PCMachine {
 /// What devices are made from.
 struct MachineParts {
     let configuration: MachineConfiguration
-    /// The disks, in the configuration's order.
-    let images: [any DiskImage]
+    let disks: DiskSet
     let networks: [NetworkPort]
     let services: HostServices
     let memory: GuestMemory

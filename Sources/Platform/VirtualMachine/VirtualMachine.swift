@@ -1,4 +1,3 @@
-internal import DiskImage
 internal import Glibc
 internal import SystemCalls
 public import Telemetry
@@ -14,7 +13,7 @@ public final class VirtualMachine {
     private let trace: MachineTrace?
     private let factory: any ProcessorFactory
     /// Open for as long as the machine lives, resets included.
-    private let images: [any DiskImage]
+    private let disks: DiskSet
     private let networks: [NetworkPort]
     private let services: HostServices
     private var machine: PCMachine
@@ -72,20 +71,12 @@ public final class VirtualMachine {
         self.control = control
         self.trace = trace
         self.factory = factory
-        var images: [any DiskImage] = []
-        for disk in configuration.disks {
-            do throws(DiskImageError) {
-                images.append(try disk.open())
-            } catch {
-                throw .disk(error)
-            }
-        }
-        self.images = images
+        disks = try DiskSet(configuration)
         networks = try NetworkPort.open(configuration.networks, capturePath: configuration.capturePath)
         services = try HostServices(configuration.services)
         machine = try PCMachine(
             configuration,
-            images: images,
+            disks: disks,
             networks: networks,
             services: services,
             serial: serial,
@@ -102,8 +93,7 @@ public final class VirtualMachine {
             machine.stop()
             serial.drain()
             trace?.flush()
-            // What the guest wrote and did not flush is kept if it can be.
-            for image in images { do throws(DiskImageError) { try image.flush() } catch {} }
+            disks.flush()
         }
         while true {
             let outcome = try runner.run()
@@ -111,7 +101,7 @@ public final class VirtualMachine {
             machine.stop()
             machine = try PCMachine(
                 configuration,
-                images: images,
+                disks: disks,
                 networks: networks,
                 services: services,
                 serial: serial,
