@@ -16,8 +16,9 @@ enum PeerTool {
         var arguments = ([path] + words).map { strdup($0) }
         arguments.append(nil)
         defer { for argument in arguments { free(argument) } }
+        let environment: [UnsafeMutablePointer<CChar>?] = [nil]
         var process = pid_t()
-        guard posix_spawn(&process, path, &actions, nil, arguments, environ) == 0 else { return -1 }
+        guard posix_spawn(&process, path, &actions, nil, arguments, environment) == 0 else { return -1 }
         var status: CInt = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
         return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128

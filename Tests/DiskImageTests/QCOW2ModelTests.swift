@@ -23,7 +23,9 @@ final class ImageUnderTest {
     private var sequence: UInt64 = 1
 
     static func content(_ value: UInt64, _ count: Int) -> [UInt8] {
-        (0..<count / 8).flatMap { _ in (0..<8).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) } }
+        var bytes = [UInt8](repeating: 0, count: count)
+        for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: value >> UInt64(index % 8 * 8)) }
+        return bytes
     }
 
     static func backing(_ sectors: Int) throws -> any DiskImage {

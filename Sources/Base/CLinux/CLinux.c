@@ -48,12 +48,12 @@ int clinux_allocate(int fd, int64_t offset, int64_t length) {
   return result == -1 ? -errno : result;
 }
 
-int64_t clinux_seek_data(int fd, int64_t offset) {
+int64_t clinux_next_data(int fd, int64_t offset) {
   off_t result = lseek(fd, offset, SEEK_DATA);
   return result == -1 ? -errno : result;
 }
 
-int64_t clinux_seek_hole(int fd, int64_t offset) {
+int64_t clinux_next_hole(int fd, int64_t offset) {
   off_t result = lseek(fd, offset, SEEK_HOLE);
   return result == -1 ? -errno : result;
 }

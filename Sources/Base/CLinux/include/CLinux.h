@@ -24,8 +24,8 @@ int clinux_zero_range(int fd, int64_t offset, int64_t length);
 int clinux_allocate(int fd, int64_t offset, int64_t length);
 
 /* lseek(2) with SEEK_DATA or SEEK_HOLE: the offset, or -errno. */
-int64_t clinux_seek_data(int fd, int64_t offset);
-int64_t clinux_seek_hole(int fd, int64_t offset);
+int64_t clinux_next_data(int fd, int64_t offset);
+int64_t clinux_next_hole(int fd, int64_t offset);
 
 /* fcntl(2) with F_OFD_SETLK and F_RDLCK or F_UNLCK on one byte: 0, or -errno. */
 int clinux_lock_byte(int fd, int64_t offset, int is_locked);

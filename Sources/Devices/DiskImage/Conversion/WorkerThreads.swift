@@ -14,7 +14,7 @@ enum WorkerThreads {
     static func run(count: Int, _ body: @escaping @Sendable () -> Void) {
         var threads: [pthread_t] = []
         for _ in 1..<max(1, count) {
-            let work = Unmanaged.passRetained(Work(body))
+            let work = unsafe Unmanaged.passRetained(Work(body))
             var thread = pthread_t()
             let result = unsafe pthread_create(
                 &thread,
@@ -30,6 +30,6 @@ enum WorkerThreads {
             if result == 0 { threads.append(thread) } else { unsafe work.release() }
         }
         body()
-        for thread in threads { _ = unsafe pthread_join(thread, nil) }
+        for thread in threads { pthread_join(thread, nil) }
     }
 }

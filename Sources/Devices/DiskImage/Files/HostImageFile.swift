@@ -172,13 +172,13 @@ public final class HostImageFile: ImageFile {
     }
 
     public func span(at offset: UInt64) throws(DiskImageError) -> FileSpan {
-        let data = clinux_seek_data(file.rawValue, Int64(clamping: offset))
+        let data = clinux_next_data(file.rawValue, Int64(clamping: offset))
         if data < 0 {
             // Nothing but a hole up to the end; other errors: a file system without holes.
             return FileSpan(isData: data != Int64(-ENXIO), end: .max)
         }
         if UInt64(data) > offset { return FileSpan(isData: false, end: UInt64(data)) }
-        let hole = clinux_seek_hole(file.rawValue, Int64(clamping: offset))
+        let hole = clinux_next_hole(file.rawValue, Int64(clamping: offset))
         return FileSpan(isData: true, end: hole > 0 ? UInt64(hole) : .max)
     }
 

@@ -37,7 +37,7 @@ extension QCOW2Image {
         let hasTableChange = isRefcountTableMoved || !dirtyRefcountTable.isEmpty
         // A new block is needed even by lazy refcounts: the dirty bit's repair is for counts, not for places.
         var written: [QCOW2Table] = []
-        if !(header.isLazy && header.isDirty) || hasTableChange {
+        if !(header.isLazy && header.isDirty) || hasTableChange || blocks.count * 2 >= refcountCache.limit {
             for block in blocks { try write(block) }
             written = blocks
         }

@@ -83,8 +83,8 @@ extension QCOW2Image {
     ) throws(DiskImageError) {
         let input = ByteBuffer(uninitialized: min(place.byteCount, clusterByteCount * 2))
         try file.read(input, at: place.hostOffset)
-        guard unsafe header.compression.decompress(UnsafeRawBufferPointer(input.bytes), into: bytes) else {
-            throw malformed("a compressed cluster at \(place.hostOffset) that is no \(header.compression.name) stream")
+        guard unsafe compression.decompress(UnsafeRawBufferPointer(input.bytes), into: bytes) else {
+            throw malformed("a compressed cluster at \(place.hostOffset) that is no \(compression.name) stream")
         }
     }
 }

@@ -65,6 +65,9 @@ extension QCOW2Image {
         try writeHeader()
         try file.flush()
         try load()
+        // All was counted anew.
+        frees = []
+        releasable = []
         firstFree = 0
         try noteMetadataClusters()
         decompressed.removeAll()

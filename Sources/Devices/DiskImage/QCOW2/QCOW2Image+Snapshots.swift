@@ -87,11 +87,7 @@ extension QCOW2Image {
         try gate.exclusive { () throws(DiskImageError) in
             try allocation.withLock { () throws(DiskImageError) in
                 try commit()
-                try metadata.withLock { () throws(DiskImageError) in
-                    // Counted anew: what waits to be released is nobody's already.
-                    releasable = []
-                    try body()
-                }
+                try metadata.withLock { () throws(DiskImageError) in try body() }
             }
         }
     }

@@ -49,6 +49,7 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
     public var byteCount: UInt64 { metadata.withLock { header.byteCount } }
     public var clusterByteCount: Int { 1 << Int(clusterBits) }
     let clusterBits: UInt32
+    let compression: ClusterCompression
     let clusterMask: UInt64
 
     /// Opens an image whose backing and data files are open already.
@@ -69,6 +70,7 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
         self.dataFile = dataFile ?? file
         self.header = header
         clusterBits = header.clusterBits
+        compression = header.compression
         clusterMask = UInt64(header.clusterByteCount) - 1
         firstCluster = ByteBuffer(count: header.clusterByteCount)
         l1 = []
@@ -144,10 +146,7 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
         if header.version == 3, header.autoclear != 0 {
             header.autoclear = 0
             try writeHeader()
-        }
-        if header.version == 3, header.isDirty, !header.isLazy {
-            header.incompatible &= ~QCOW2Header.dirty
-            try writeHeader()
+            try file.flush()
         }
     }
 

@@ -1,5 +1,5 @@
 public import ArgumentParser
-internal import DiskImage
+public import DiskImage
 
 /// `viv disk`: disk images, with the words of qemu-img where it has them.
 public struct DiskCommand: ParsableCommand {
@@ -25,7 +25,9 @@ public struct DiskCommand: ParsableCommand {
     public init() {}
 }
 
-extension DiskImageFormat: ExpressibleByArgument {}
+extension DiskImageFormat: ExpressibleByArgument {
+    public init?(argument: String) { self.init(rawValue: argument) }
+}
 
 /// The form of what is printed.
 enum DiskOutputFormat: String, ExpressibleByArgument, CaseIterable {
@@ -168,6 +170,5 @@ struct DiskCreationOptions {
             default: throw CommandFailure("qcow2 images have no option '\(key)'")
             }
         }
-        // Version 2 has refcounts of 16 bits and zlib.
     }
 }

@@ -32,7 +32,7 @@ struct DiskCommit: ParsableCommand {
             let backingPath = DiskPaths.backing(name, of: path)
             let backing = try OpenedDiskImage(
                 path: backingPath,
-                DiskImageOptions(format: image.facts.backingFormat.flatMap(DiskImageFormat.init))
+                DiskImageOptions(format: image.facts.backingFormat.flatMap(DiskImageFormat.init(rawValue:)))
             )
             let chain = try OpenedDiskImage(
                 path: path,

@@ -67,7 +67,7 @@ struct DiskCreate: ParsableCommand {
                 let byteCount = try diskFailing { () throws(DiskImageError) in
                     try OpenedDiskImage(
                         path: place,
-                        DiskImageOptions(format: new.backingFormat, isReadOnly: true, repairs: false)
+                        DiskImageOptions(format: new.backingFormat, isReadOnly: true, locking: .sharing)
                     ).image.byteCount
                 }
                 if new.byteCount == 0 { new.byteCount = byteCount }
@@ -78,10 +78,11 @@ struct DiskCreate: ParsableCommand {
     }
 
     private func createFromDirectory(_ folder: String, _ creation: DiskCreationOptions) throws(CommandFailure) {
-        let byteCount = try size?.sectors ?? Ext4Image.byteCount(of: folder)
+        let byteCount: UInt64
+        if let size { byteCount = size.sectors } else { byteCount = try Ext4Image.byteCount(of: folder) }
         guard format != .raw else { return try Ext4Image.make(path, from: folder, byteCount: byteCount) }
         let plain = path + ".ext4-\(getpid())"
-        defer { unlink(plain) }
+        defer { unsafe unlink(plain) }
         try Ext4Image.make(plain, from: folder, byteCount: byteCount)
         var new = QCOW2CreateOptions(byteCount: byteCount)
         try creation.apply(to: &new)

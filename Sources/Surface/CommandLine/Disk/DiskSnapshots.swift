@@ -94,10 +94,12 @@ struct DiskSnapshots: ParsableCommand {
         lines.append("ID        TAG               VM SIZE                DATE     VM CLOCK")
         for snapshot in snapshots {
             var time = time_t(snapshot.seconds)
-            var parts = tm()
+            var parts = unsafe tm()
             unsafe localtime_r(&time, &parts)
-            let date = "\(1900 + Int(parts.tm_year))-\(two(Int(parts.tm_mon) + 1))-\(two(Int(parts.tm_mday)))"
-            let hour = "\(two(Int(parts.tm_hour))):\(two(Int(parts.tm_min))):\(two(Int(parts.tm_sec)))"
+            let day = unsafe (Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday))
+            let clockTime = unsafe (Int(parts.tm_hour), Int(parts.tm_min), Int(parts.tm_sec))
+            let date = "\(day.0)-\(two(day.1))-\(two(day.2))"
+            let hour = "\(two(clockTime.0)):\(two(clockTime.1)):\(two(clockTime.2))"
             let milliseconds = Int(snapshot.guestClockNanoseconds / 1_000_000)
             let seconds = milliseconds / 1000
             let rest = "\(milliseconds % 1000 + 1000)".dropFirst()

@@ -15,7 +15,7 @@ enum Ext4Image {
         let words = ["mke2fs", "-q", "-t", "ext4", "-F", "-E", "lazy_itable_init=1,root_owner=0:0", "-d", folder, path]
         let result = try run(words)
         guard result == 0 else {
-            unlink(path)
+            unsafe unlink(path)
             throw CommandFailure("mke2fs ended with status \(result): \(folder) may not fit into \(byteCount) bytes")
         }
     }
@@ -48,12 +48,18 @@ enum Ext4Image {
         let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
         for folder in (path + ":/usr/sbin:/sbin").split(separator: ":") {
             let program = "\(folder)/\(words[0])"
-            guard access(program, X_OK) == 0 else { continue }
+            guard unsafe access(program, X_OK) == 0 else { continue }
             var arguments = unsafe words.map { unsafe strdup($0) }
             unsafe arguments.append(nil)
-            defer { for unsafe argument in unsafe arguments { unsafe free(argument) } }
+            let settings = ["PATH=\(path)"] + (unsafe getenv("MKE2FS_CONFIG").map { ["MKE2FS_CONFIG=" + (unsafe String(cString: $0))] } ?? [])
+            var environment = unsafe settings.map { unsafe strdup($0) }
+            unsafe environment.append(nil)
+            defer {
+                for index in unsafe arguments.indices { unsafe free(arguments[index]) }
+                for index in unsafe environment.indices { unsafe free(environment[index]) }
+            }
             var process = pid_t()
-            let result = unsafe posix_spawn(&process, program, nil, nil, arguments, environ)
+            let result = unsafe posix_spawn(&process, program, nil, nil, arguments, environment)
             guard result == 0 else {
                 throw CommandFailure("\(program) cannot be started: \(unsafe String(cString: strerror(result)))")
             }
