@@ -77,7 +77,7 @@ let package = Package(
         layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory"]),
         layer("Devices", "PCI", ["DeviceModel", "GuestMemory"]),
         layer("Devices", "Virtio", ["DeviceModel", "GuestMemory", "PCI"]),
-        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
+        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),

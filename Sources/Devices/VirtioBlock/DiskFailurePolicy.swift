@@ -1,5 +1,6 @@
 public import DiskImage
 internal import Glibc
+internal import SystemCalls
 
 /// What becomes of a request that the host's disk cannot carry out.
 public enum DiskFailureReaction: String, Hashable, Sendable, CaseIterable {
