@@ -1,6 +1,7 @@
-@testable import DiskImage
 import Glibc
 import Testing
+
+@testable import DiskImage
 
 @Suite struct HostileImageTests {
     /// An image of 1 MiB with some data, as bytes.
@@ -19,7 +20,9 @@ import Testing
     }
 
     static func put(_ value: UInt64, _ count: Int, at offset: Int, _ bytes: inout [UInt8]) {
-        for index in 0..<count { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64((count - 1 - index) * 8)) }
+        for index in 0..<count {
+            bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64((count - 1 - index) * 8))
+        }
     }
 
     private func open(_ bytes: [UInt8], isReadOnly: Bool = true) throws {
@@ -31,9 +34,12 @@ import Testing
     @Test(
         arguments: [
             (0, 4, 1, "not a qcow2 image"), (4, 4, 7, "version 7"), (20, 4, 40, "cluster_bits 40"),
-            (24, 8, UInt64.max, "virtual size"), (32, 4, 1, "encryption"), (36, 4, 0xFFFF_FFFF, "L1 table of 4294967295"),
-            (36, 4, 0, "L1 table of 0 entries"), (40, 8, 0x123, "L1 table at 291"), (40, 8, 1 << 40, "behind the file's end"),
-            (48, 8, 0, "refcount table at 0"), (48, 8, 1 << 50, "refcount table"), (56, 4, 1 << 30, "refcount table of"),
+            (24, 8, UInt64.max, "virtual size"), (32, 4, 1, "encryption"),
+            (36, 4, 0xFFFF_FFFF, "L1 table of 4294967295"),
+            (36, 4, 0, "L1 table of 0 entries"), (40, 8, 0x123, "L1 table at 291"),
+            (40, 8, 1 << 40, "behind the file's end"),
+            (48, 8, 0, "refcount table at 0"), (48, 8, 1 << 50, "refcount table"),
+            (56, 4, 1 << 30, "refcount table of"),
             (60, 4, 0xFFFF_FFFF, "4294967295 snapshots"), (64, 8, 1 << 41, "snapshot table at"),
             (72, 8, 1 << 63, "incompatible feature 63"), (72, 8, 1 << 5, "incompatible feature 5"),
             (96, 4, 7, "refcount_order 7"), (100, 4, 8, "header length 8"), (100, 4, 105, "header length 105"),
@@ -141,7 +147,9 @@ import Testing
             options.backingPath = name
             options.backingFormat = .raw
             try DiskImageOperation.create(path, qcow2: options)
-            #expect { _ = try OpenedDiskImage(path: path, DiskImageOptions(isReadOnly: true, folder: folder)) } throws: {
+            #expect {
+                _ = try OpenedDiskImage(path: path, DiskImageOptions(isReadOnly: true, folder: folder))
+            } throws: {
                 "\($0)".contains("lies outside \(folder)") || "\($0)".contains("realpath")
             }
         }

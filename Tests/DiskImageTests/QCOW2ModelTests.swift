@@ -1,6 +1,7 @@
-@testable import DiskImage
 import Glibc
 import Testing
+
+@testable import DiskImage
 
 /// What the sectors of a disk may read as.
 struct SectorModel {

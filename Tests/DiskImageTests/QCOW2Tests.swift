@@ -1,7 +1,8 @@
-@testable import DiskImage
 import Glibc
 import Synchronization
 import Testing
+
+@testable import DiskImage
 
 /// Files of a test, removed with it.
 final class TemporaryFolder {

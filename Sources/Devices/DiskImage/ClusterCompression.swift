@@ -25,9 +25,10 @@ public enum ClusterCompression: UInt8, Hashable, Sendable, CaseIterable {
             let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
             defer { unsafe stream.deallocate() }
             unsafe stream.initialize(to: z_stream())
-            unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.assumingMemoryBound(to: UInt8.self))  // SAFETY: bytes
+            // SAFETY: both are bytes.
+            unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.assumingMemoryBound(to: UInt8.self))
             unsafe stream.pointee.avail_in = UInt32(clamping: input.count)
-            unsafe stream.pointee.next_out = to.assumingMemoryBound(to: UInt8.self)  // SAFETY: bytes
+            unsafe stream.pointee.next_out = to.assumingMemoryBound(to: UInt8.self)
             unsafe stream.pointee.avail_out = UInt32(clamping: output.count)
             // Other programs may have used a larger window.
             guard unsafe inflateInit2_(stream, -15, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size)) == Z_OK else {
@@ -61,7 +62,7 @@ public final class ClusterCompressor {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let context: OpaquePointer?
 
-    /// - Parameter level: As the library counts; nil for the usual one.
+    /// `level`: As the library counts; nil for the usual one.
     public init(_ compression: ClusterCompression, level: Int? = nil) {
         self.compression = compression
         unsafe stream.initialize(to: z_stream())
@@ -91,9 +92,10 @@ public final class ClusterCompressor {
         switch compression {
         case .zlib:
             guard unsafe deflateReset(stream) == Z_OK else { return nil }
-            unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.assumingMemoryBound(to: UInt8.self))  // SAFETY: bytes
+            // SAFETY: both are bytes.
+            unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.assumingMemoryBound(to: UInt8.self))
             unsafe stream.pointee.avail_in = UInt32(clamping: input.count)
-            unsafe stream.pointee.next_out = to.assumingMemoryBound(to: UInt8.self)  // SAFETY: bytes
+            unsafe stream.pointee.next_out = to.assumingMemoryBound(to: UInt8.self)
             unsafe stream.pointee.avail_out = UInt32(clamping: output.count)
             guard unsafe deflate(stream, Z_FINISH) == Z_STREAM_END else { return nil }
             return unsafe output.count - Int(stream.pointee.avail_out)

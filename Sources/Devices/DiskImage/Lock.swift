@@ -19,7 +19,9 @@ final class Lock: @unchecked Sendable {
     }
 }
 
-/// A lock that many share or one has alone. Not recursive.
+/// A lock that many share or one has alone.
+///
+/// Not recursive.
 @safe
 final class SharedLock: @unchecked Sendable {
     // SAFETY: as above.

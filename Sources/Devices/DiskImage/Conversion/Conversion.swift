@@ -19,7 +19,7 @@ public final class Conversion: @unchecked Sendable {
     private let total: UInt64
     private let end: UInt64
 
-    /// - Parameter progress: Called with the bytes done and all bytes, from any of the threads, one at a time.
+    /// `progress`: Called with the bytes done and all bytes, from any of the threads, one at a time.
     init(
         from source: any DiskImage,
         to target: any ConversionTarget,
@@ -53,7 +53,9 @@ public final class Conversion: @unchecked Sendable {
         case zero(UInt64, UInt64)
     }
 
-    /// The next part to be copied; nil at the end. Parts start and end on the target's grain. The lock is held.
+    /// The next part to be copied; nil at the end.
+    ///
+    /// Parts start and end on the target's grain. The lock is held.
     private func next() throws(DiskImageError) -> Part? {
         let grain = UInt64(target.granularity)
         while cursor < end {

@@ -1,4 +1,6 @@
-/// Where a conversion writes. Calls come from several threads, for ranges that do not overlap.
+/// Where a conversion writes.
+///
+/// Calls come from several threads, for ranges that do not overlap.
 protocol ConversionTarget: AnyObject, Sendable {
     /// Writes start at multiples of this, and have such lengths but at the disk's end.
     var granularity: Int { get }

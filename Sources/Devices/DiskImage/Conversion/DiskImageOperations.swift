@@ -26,7 +26,7 @@ public enum DiskImageOperation {
 
     /// Copies `source` to a new qcow2 image.
     ///
-    /// - Parameter depthLimit: Extents of images deeper than this are left to the new image's backing file.
+    /// `depthLimit`: Extents of images deeper than this are left to the new image's backing file.
     public static func convert(
         _ source: any DiskImage,
         toQCOW2 path: String,

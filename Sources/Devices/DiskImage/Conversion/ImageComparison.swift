@@ -7,7 +7,7 @@ public enum ImageComparison {
         case sizesDiffer(UInt64, UInt64)
     }
 
-    /// - Parameter isStrict: Sizes and what is allocated count too.
+    /// `isStrict`: Sizes and what is allocated count too.
     public static func compare(
         _ first: any DiskImage,
         _ second: any DiskImage,

@@ -16,7 +16,7 @@ public final class HostImageFile: ImageFile {
         let inode: UInt64
     }
 
-    /// - Parameter locking: Who else may have the file open.
+    /// `locking`: Who else may have the file open.
     /// - Throws: ``DiskImageError/cannotOpen(path:cause:)``, ``DiskImageError/notADisk(path:)``,
     ///   ``DiskImageError/inUse(path:)``.
     public convenience init(

@@ -86,7 +86,9 @@ public final class QCOW2Builder: Sendable {
         if rest > 0 { try file.writeZeroBytes(at: place + UInt64(bytes.count), byteCount: UInt64(rest)) }
     }
 
-    /// Says that clusters read as zeros though there is a backing image. Version 3.
+    /// Says that clusters read as zeros though there is a backing image.
+    ///
+    /// Version 3.
     public func writeZeroes(at offset: UInt64, byteCount: UInt64) throws(DiskImageError) {
         guard header.backingPath != nil else { return }
         let size = UInt64(clusterByteCount)
@@ -106,7 +108,7 @@ public final class QCOW2Builder: Sendable {
 
     /// Writes compressed clusters, whose streams follow each other in `bytes`.
     ///
-    /// - Parameter streams: Guest offset and byte count of each stream.
+    /// `streams`: Guest offset and byte count of each stream.
     public func writeCompressed(
         _ bytes: UnsafeRawBufferPointer,
         _ streams: [(offset: UInt64, byteCount: Int)]
@@ -124,7 +126,8 @@ public final class QCOW2Builder: Sendable {
         let place = lock.withLock { () -> UInt64 in
             let mayShare = header.refcountLimit >= UInt64(clusterByteCount / 64)
             // The last stream's cluster is the file's last: go on in it.
-            let follows = mayShare && state.compressedEnd > 0 && (state.compressedEnd + size - 1) / size * size == state.end
+            let follows =
+                mayShare && state.compressedEnd > 0 && (state.compressedEnd + size - 1) / size * size == state.end
             let place = follows ? state.compressedEnd : state.end
             state.compressedEnd = place + UInt64(bytes.count)
             state.end = (state.compressedEnd + size - 1) / size * size
@@ -150,7 +153,9 @@ public final class QCOW2Builder: Sendable {
         let l1 = ByteBuffer(count: max(Int(header.l1Count) * 8, 8))
         // L2 tables lie together, so that they are written at once.
         let first = state.end
-        let batch = ByteBuffer(uninitialized: max(clusterByteCount, min(1 << 20, state.tables.count * clusterByteCount)))
+        let batch = ByteBuffer(
+            uninitialized: max(clusterByteCount, min(1 << 20, state.tables.count * clusterByteCount))
+        )
         var filled = 0
         var batchStart = first
         for (index, table) in state.tables.enumerated() {

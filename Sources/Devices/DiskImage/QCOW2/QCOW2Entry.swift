@@ -21,7 +21,7 @@ enum QCOW2Entry {
             byteCount = (Int(sectors) + 1) * 512 - Int(hostOffset & 511)
         }
 
-        /// - Parameter byteCount: What the stream takes.
+        /// `byteCount`: What the stream takes.
         init(hostOffset: UInt64, streamByteCount: Int) {
             self.hostOffset = hostOffset
             let sectors = (Int(hostOffset & 511) + streamByteCount - 1) / 512

@@ -179,7 +179,9 @@ struct QCOW2Header: Hashable, Sendable {
             throw .malformed(path: path, problem: "a backing file name of \(count) bytes at \(offset)")
         }
         let bytes = first.array(Int(offset)..<Int(offset) + Int(count))
-        guard !bytes.contains(0) else { throw .malformed(path: path, problem: "a zero byte in the backing file's name") }
+        guard !bytes.contains(0) else {
+            throw .malformed(path: path, problem: "a zero byte in the backing file's name")
+        }
         backingPath = count == 0 ? nil : String(decoding: bytes, as: UTF8.self)
     }
 

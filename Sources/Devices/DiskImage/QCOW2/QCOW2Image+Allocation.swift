@@ -83,7 +83,9 @@ extension QCOW2Image {
         guard !metadataClusters.contains(offset) else {
             throw markCorrupt("the cluster at \(offset) counts as free but holds metadata")
         }
-        guard offset < UInt64(1) << 55 else { throw .failed(path: path, cause: SystemCallError("allocate", errno: EFBIG)) }
+        guard offset < UInt64(1) << 55 else {
+            throw .failed(path: path, cause: SystemCallError("allocate", errno: EFBIG))
+        }
         fileEnd = max(fileEnd, offset + clusterMask + 1)
     }
 

@@ -35,7 +35,7 @@ extension QCOW2Image {
 
     /// Counts anew and corrects flags, if that is needed.
     ///
-    /// - Parameter all: Corruptions too, not only leaks.
+    /// `all`: Corruptions too, not only leaks.
     public func repair(all: Bool) throws(DiskImageError) -> DiskCheckReport {
         let before = try check()
         guard before.leakCount > 0 || before.corruptionCount > 0 || header.isCorrupt else {
@@ -78,7 +78,11 @@ extension QCOW2Image {
             found.addMetadata(offset, byteCount: byteCount, clusterBits: clusterBits, what)
         }
         metadata(header.l1Offset, UInt64(header.l1Count) * 8, "L1 table")
-        metadata(header.refcountTableOffset, UInt64(header.refcountTableClusters) << UInt64(clusterBits), "refcount table")
+        metadata(
+            header.refcountTableOffset,
+            UInt64(header.refcountTableClusters) << UInt64(clusterBits),
+            "refcount table"
+        )
         if header.snapshotCount > 0 {
             metadata(header.snapshotsOffset, try QCOW2Snapshot.table(header, file).byteCount, "snapshot table")
         }
@@ -114,12 +118,12 @@ extension QCOW2Image {
     }
 
     private func compare(_ found: QCOW2References, _ stored: ClusterCounts, _ report: inout DiskCheckReport) {
-        found.counts.forEach { cluster, count in
+        found.counts.visit { cluster, count in
             let says = stored[cluster]
             if says < count { report.corrupt("cluster \(cluster) refcount=\(says) reference=\(count)") }
         }
         var last: UInt64 = 0
-        stored.forEach { cluster, says in
+        stored.visit { cluster, says in
             last = cluster
             let count = found.counts[cluster]
             if says > count { report.leak("cluster \(cluster) refcount=\(says) reference=\(count)") }
@@ -164,7 +168,8 @@ extension QCOW2Image {
 
     /// Bitmaps that are in force (qcow2 specification, "Bitmaps extension"): their directory, tables and data.
     private func countBitmaps(_ found: inout QCOW2References) throws(DiskImageError) {
-        guard header.autoclear & QCOW2Header.bitmapsConsistent != 0, let bytes = header.bitmaps, bytes.count >= 24 else {
+        guard header.autoclear & QCOW2Header.bitmapsConsistent != 0, let bytes = header.bitmaps, bytes.count >= 24
+        else {
             return
         }
         let fields = ByteBuffer(bytes)
@@ -184,7 +189,8 @@ extension QCOW2Image {
             let tableCount = directory.load(UInt32.self, at: place + 8)
             let nameCount = Int(directory.load(UInt16.self, at: place + 18))
             let extraCount = Int(directory.load(UInt32.self, at: place + 20))
-            guard tableOffset & clusterMask == 0, tableOffset < fileEnd, UInt64(tableCount) * 8 <= fileEnd - tableOffset,
+            guard tableOffset & clusterMask == 0, tableOffset < fileEnd,
+                UInt64(tableCount) * 8 <= fileEnd - tableOffset,
                 extraCount <= directory.count
             else { return found.note("a bitmap table of \(tableCount) entries at \(tableOffset)") }
             let size = UInt64(tableCount) * 8

@@ -23,7 +23,9 @@ extension QCOW2Image {
         }
     }
 
-    /// Writes changed metadata in the order that leaves the image consistent wherever it is cut. The allocation lock is held.
+    /// Writes changed metadata in the order that leaves the image consistent wherever it is cut.
+    ///
+    /// The allocation lock is held.
     ///
     /// 1. refcount blocks (with lazy refcounts: not at all, the dirty bit says so)
     /// 2. barrier, entries of the refcount table or a moved table, barrier, the header that names it

@@ -43,10 +43,12 @@ extension QCOW2Image {
         return ((offset + clusterMask) & ~clusterMask, (isToEnd ? end + clusterMask : end) & ~clusterMask)
     }
 
-    /// Makes the whole clusters from `start` to `end` read as zeros. The gate is held alone.
+    /// Makes the whole clusters from `start` to `end` read as zeros.
     ///
-    /// - Parameter keepsSpace: Host clusters stay for later writes.
-    /// - Parameter mustRead: As zeros; else whatever is cheapest, where the format has no sign for zeros.
+    /// The gate is held alone.
+    ///
+    /// `keepsSpace`: Host clusters stay for later writes.
+    /// `mustRead`: As zeros; else whatever is cheapest, where the format has no sign for zeros.
     func drop(_ start: UInt64, _ end: UInt64, keepsSpace: Bool, mustRead: Bool) throws(DiskImageError) {
         var place = start
         while place < end {
@@ -117,7 +119,9 @@ extension QCOW2Image {
         return data
     }
 
-    /// Writes zeros over one cluster, which is given a place of its own if need be. The gate and the allocation lock are held.
+    /// Writes zeros over one cluster, which is given a place of its own if need be.
+    ///
+    /// The gate and the allocation lock are held.
     private func zeroCluster(at offset: UInt64) throws(DiskImageError) {
         let zeros = ByteBuffer(count: clusterByteCount)
         try metadata.withLock { () throws(DiskImageError) in

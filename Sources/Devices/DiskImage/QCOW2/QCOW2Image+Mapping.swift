@@ -8,7 +8,9 @@ struct QCOW2Mapping {
 }
 
 extension QCOW2Image {
-    /// The L2 table that an L1 entry names. The metadata lock is held.
+    /// The L2 table that an L1 entry names.
+    ///
+    /// The metadata lock is held.
     func l2Table(_ entry: UInt64) throws(DiskImageError) -> QCOW2Table {
         let offset = entry & QCOW2Entry.offsetMask
         if let found = l2Cache.table(at: offset) { return found }
@@ -22,7 +24,9 @@ extension QCOW2Image {
         return table
     }
 
-    /// What lies at `offset`, as far as it goes on alike within `byteCount` bytes and one L2 table. The metadata lock is held.
+    /// What lies at `offset`, as far as it goes on alike within `byteCount` bytes and one L2 table.
+    ///
+    /// The metadata lock is held.
     ///
     /// Data runs are contiguous in the file too.
     func mapping(at offset: UInt64, byteCount: UInt64) throws(DiskImageError) -> QCOW2Mapping {

@@ -1,3 +1,20 @@
+/// The clusters behind the end of a file, given out one after another and counted.
+struct NewClusters {
+    var counts: ClusterCounts
+    private(set) var next: UInt64
+    let bits: UInt32
+
+    /// Whole clusters for so many bytes.
+    mutating func reserve(_ byteCount: UInt64) -> UInt64 {
+        let place = next
+        while next < place + byteCount {
+            counts.add(1, to: next >> UInt64(bits))
+            next += 1 << UInt64(bits)
+        }
+        return place
+    }
+}
+
 extension QCOW2Image {
     /// Writes new tables behind the end of the file and then switches to them by one write of the header's first sector.
     ///
@@ -14,28 +31,19 @@ extension QCOW2Image {
         var l1 = newL1 ?? self.l1
         let snapshots = newSnapshots ?? self.snapshots
         if dropsInvalid { try dropInvalidEntries(&l1) }
-        var found = try references(l1: l1, snapshots: snapshots)
+        let found = try references(l1: l1, snapshots: snapshots)
         if let problem = found.problems.first { throw malformed(problem) }
-        var next = (fileEnd + clusterMask) & ~clusterMask
-        func reserve(_ byteCount: UInt64) -> UInt64 {
-            let place = next
-            let end = place + (byteCount + clusterMask) & ~clusterMask
-            while next < end {
-                found.counts.add(1, to: next >> UInt64(clusterBits))
-                next += clusterMask + 1
-            }
-            return place
-        }
+        var space = NewClusters(counts: found.counts, next: (fileEnd + clusterMask) & ~clusterMask, bits: clusterBits)
         // Active L2 tables: each its own, with flags as the counts say.
         for index in l1.indices where l1[index] & QCOW2Entry.offsetMask != 0 {
             let offset = l1[index] & QCOW2Entry.offsetMask
             let buffer = ByteBuffer(uninitialized: clusterByteCount)
             try file.read(buffer, at: offset)
-            let isChanged = correctFlags(buffer, found.counts)
+            let isChanged = correctFlags(buffer, space.counts)
             let cluster = offset >> UInt64(clusterBits)
-            if found.counts[cluster] > 1 || isChanged {
-                found.counts[cluster] -= 1
-                let place = reserve(1)
+            if space.counts[cluster] > 1 || isChanged {
+                space.counts[cluster] -= 1
+                let place = space.reserve(1)
                 try file.write(buffer, at: place)
                 l1[index] = place | QCOW2Entry.copied
             } else {
@@ -44,7 +52,7 @@ extension QCOW2Image {
         }
         var header = self.header
         header.l1Count = UInt32(l1.count)
-        header.l1Offset = l1.isEmpty ? 0 : reserve(UInt64(l1.count) * 8)
+        header.l1Offset = l1.isEmpty ? 0 : space.reserve(UInt64(l1.count) * 8)
         if !l1.isEmpty { try file.write(Self.buffer(of: l1[...]), at: header.l1Offset) }
         header.snapshotCount = UInt32(snapshots.count)
         header.snapshotsOffset = 0
@@ -53,17 +61,23 @@ extension QCOW2Image {
             guard UInt64(table.count) <= QCOW2Snapshot.tableByteLimit else {
                 throw .invalidOption("the snapshots of \(path) do not fit into one table")
             }
-            header.snapshotsOffset = reserve(UInt64(table.count))
+            header.snapshotsOffset = space.reserve(UInt64(table.count))
             try file.write(table, at: header.snapshotsOffset)
         }
         if let byteCount { header.byteCount = byteCount }
-        try writeRefcounts(&header, &found.counts, reserve)
+        try writeRefcounts(&header, &space)
         try file.flush()
         header.incompatible &= ~QCOW2Header.dirty
         if dropsInvalid { header.incompatible &= ~QCOW2Header.corrupt }
+        let old = self.header
         self.header = header
-        try writeHeader()
-        try file.flush()
+        do throws(DiskImageError) {
+            try writeHeader()
+            try file.flush()
+        } catch {
+            self.header = old
+            throw error
+        }
         try load()
         // All was counted anew.
         frees = []
@@ -71,7 +85,7 @@ extension QCOW2Image {
         firstFree = 0
         try noteMetadataClusters()
         decompressed.removeAll()
-        try punchUnused(found.counts)
+        try punchUnused(space.counts)
     }
 
     /// Sets and clears the "copied" flags of an L2 table.
@@ -100,26 +114,25 @@ extension QCOW2Image {
     /// Writes a new refcount table and the blocks that count all clusters, themselves too.
     private func writeRefcounts(
         _ header: inout QCOW2Header,
-        _ counts: inout ClusterCounts,
-        _ reserve: (UInt64) -> UInt64
+        _ space: inout NewClusters
     ) throws(DiskImageError) {
         let entries = UInt64(header.refcountBlockEntryCount)
-        let clusters = (reserve(0) >> UInt64(clusterBits)) + 1
+        let clusters = (space.next >> UInt64(clusterBits)) + 1
         let bound = clusters + (clusters / entries + 2) * 2 + QCOW2Header.refcountTableByteLimit >> UInt64(clusterBits)
         let wordCount = bound / entries + 2
         let tableBytes = (wordCount * 8 + clusterMask) & ~clusterMask
         guard tableBytes <= QCOW2Header.refcountTableByteLimit else {
             throw malformed("a file of \(fileEnd) bytes needs a refcount table of \(tableBytes) bytes")
         }
-        header.refcountTableOffset = reserve(tableBytes)
+        header.refcountTableOffset = space.reserve(tableBytes)
         header.refcountTableClusters = UInt32(tableBytes >> UInt64(clusterBits))
         var table = [UInt64](repeating: 0, count: Int(tableBytes / 8))
         // A block may lie where another block has to count it.
         var needed: Set<UInt64> = []
-        try counts.forEach { (cluster, _) throws(DiskImageError) in needed.insert(cluster / entries) }
+        space.counts.visit { cluster, _ in needed.insert(cluster / entries) }
         var indices = needed.sorted()
         while let index = indices.popLast() {
-            let place = reserve(1)
+            let place = space.reserve(1)
             table[Int(index)] = place
             let own = (place >> UInt64(clusterBits)) / entries
             if needed.insert(own).inserted { indices.append(own) }
@@ -127,9 +140,12 @@ extension QCOW2Image {
         for (index, offset) in table.enumerated() where offset != 0 {
             let block = QCOW2Table(offset: offset, buffer: ByteBuffer(count: clusterByteCount))
             for number in 0..<entries {
-                let count = UInt64(counts[UInt64(index) * entries + number])
+                let count = UInt64(space.counts[UInt64(index) * entries + number])
                 guard count <= header.refcountLimit else {
-                    throw .unsupported(path: path, feature: "\(count) references with \(header.refcountBits) refcount bits")
+                    throw .unsupported(
+                        path: path,
+                        feature: "\(count) references with \(header.refcountBits) refcount bits"
+                    )
                 }
                 if count > 0 { block.setRefcount(Int(number), count, order: header.refcountOrder) }
             }

@@ -50,7 +50,7 @@ extension QCOW2Image {
 
     /// Makes the disk what it was when the snapshot was made.
     ///
-    /// - Parameter name: An identifier or a name; identifiers come first.
+    /// `name`: An identifier or a name; identifiers come first.
     public func applySnapshot(_ name: String) throws(DiskImageError) {
         try change { () throws(DiskImageError) in
             let snapshot = snapshots[try index(ofSnapshot: name)]
@@ -112,7 +112,9 @@ extension QCOW2Image {
         }
         let needed = header.l1CountNeeded(for: byteCount)
         guard needed * 8 <= QCOW2Header.l1ByteLimit else {
-            throw .invalidOption("\(byteCount) bytes are too many for \(path) with clusters of \(clusterByteCount) bytes")
+            throw .invalidOption(
+                "\(byteCount) bytes are too many for \(path) with clusters of \(clusterByteCount) bytes"
+            )
         }
         if byteCount < old {
             let kept = (byteCount + clusterMask) & ~clusterMask

@@ -50,7 +50,9 @@ extension QCOW2Image {
         return index < l1.count && l1[index] & QCOW2Entry.copied != 0
     }
 
-    /// The L2 table of `offset`, of the active disk alone: made or copied if need be. Allocation and metadata locks are held.
+    /// The L2 table of `offset`, of the active disk alone: made or copied if need be.
+    ///
+    /// Allocation and metadata locks are held.
     func privateL2Table(at offset: UInt64) throws(DiskImageError) -> QCOW2Table {
         let index = Int(offset / header.l2Span)
         guard index < l1.count else { throw malformed("an L1 table of \(l1.count) entries is too short") }
@@ -73,7 +75,9 @@ extension QCOW2Image {
         return table
     }
 
-    /// Writes the part of `bytes` up to the next cluster that may be overwritten, to clusters of its own. The allocation lock is held.
+    /// Writes the part of `bytes` up to the next cluster that may be overwritten, to clusters of its own.
+    ///
+    /// The allocation lock is held.
     ///
     /// - Returns: How many bytes; 0 where another thread allocated the cluster meanwhile.
     private func writeNewClusters(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(DiskImageError) -> Int {
@@ -157,13 +161,20 @@ extension QCOW2Image {
         try file.write(buffer, at: host)
     }
 
-    /// What comes before any change of metadata. The allocation lock is held.
+    /// What comes before any change of metadata.
+    ///
+    /// The allocation lock is held.
     func beginMetadataChange() throws(DiskImageError) {
         if header.isLazy, !header.isDirty, header.version == 3 {
             try metadata.withLock { () throws(DiskImageError) in
                 header.incompatible |= QCOW2Header.dirty
-                try writeHeader()
-                try file.flush()
+                do throws(DiskImageError) {
+                    try writeHeader()
+                    try file.flush()
+                } catch {
+                    header.incompatible &= ~QCOW2Header.dirty
+                    throw error
+                }
             }
         }
         // Tables that wait to be written never make more than half of a cache.

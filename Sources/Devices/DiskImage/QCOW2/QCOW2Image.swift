@@ -203,6 +203,8 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
     func markCorrupt(_ problem: String) -> DiskImageError {
         if header.version == 3, !header.isCorrupt, !isReadOnly {
             header.incompatible |= QCOW2Header.corrupt
+            // A header that names a table not yet written would do more harm.
+            guard !isRefcountTableMoved else { return malformed(problem) }
             do throws(DiskImageError) {
                 try writeHeader()
                 try file.flush()
@@ -211,7 +213,9 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
         return malformed(problem)
     }
 
-    /// Writes everything back. Later calls make it necessary again.
+    /// Writes everything back.
+    ///
+    /// Later calls make it necessary again.
     public func close() throws(DiskImageError) {
         guard !isReadOnly, !keepsMarks else { return }
         try flush()

@@ -20,7 +20,7 @@ struct ClusterCounts {
     }
 
     /// The clusters that have a number other than 0, in order.
-    func forEach<Failure: Error>(_ body: (UInt64, UInt32) throws(Failure) -> Void) throws(Failure) {
+    func visit<Failure: Error>(_ body: (UInt64, UInt32) throws(Failure) -> Void) throws(Failure) {
         for number in chunks.keys.sorted() {
             guard let chunk = chunks[number] else { continue }
             for (index, count) in chunk.enumerated() where count > 0 {
@@ -59,7 +59,9 @@ struct QCOW2References {
 }
 
 extension QCOW2Image {
-    /// Counts what the L1 tables refer to: L2 tables, data, and the snapshots' L1 tables. The metadata lock is held, nothing is dirty.
+    /// Counts what the L1 tables refer to: L2 tables, data, and the snapshots' L1 tables.
+    ///
+    /// The metadata lock is held, nothing is dirty.
     ///
     /// An L2 table that several L1 entries name is read once.
     func references(l1: [UInt64], snapshots: [QCOW2Snapshot]) throws(DiskImageError) -> QCOW2References {

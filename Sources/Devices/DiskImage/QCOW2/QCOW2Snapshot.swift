@@ -26,7 +26,9 @@ struct QCOW2Snapshot: Hashable, Sendable {
         guard header.snapshotCount > 0 else { return ([], 0) }
         let fileEnd = try file.byteCount
         let start = header.snapshotsOffset
-        guard start > 0, start < fileEnd else { throw bad("a snapshot table at \(start) in a file of \(fileEnd) bytes") }
+        guard start > 0, start < fileEnd else {
+            throw bad("a snapshot table at \(start) in a file of \(fileEnd) bytes")
+        }
         var snapshots: [QCOW2Snapshot] = []
         var offset = start
         var l1Bytes: UInt64 = 0
@@ -61,7 +63,9 @@ struct QCOW2Snapshot: Hashable, Sendable {
             l1Bytes += size
             guard snapshot.l1Offset & (UInt64(header.clusterByteCount) - 1) == 0, size <= QCOW2Header.l1ByteLimit,
                 l1Bytes <= tableByteLimit * 16, snapshot.l1Count == 0 || snapshot.l1Offset < fileEnd
-            else { throw bad("snapshot \(number) with an L1 table of \(snapshot.l1Count) entries at \(snapshot.l1Offset)") }
+            else {
+                throw bad("snapshot \(number) with an L1 table of \(snapshot.l1Count) entries at \(snapshot.l1Offset)")
+            }
             snapshots.append(snapshot)
             offset += UInt64(40 + rest.count + 7) & ~7
         }

@@ -73,7 +73,9 @@ final class QCOW2Table {
     }
 }
 
-/// The tables that are in memory, by their place in the file. The least recently used clean ones make room.
+/// The tables that are in memory, by their place in the file.
+///
+/// The least recently used clean ones make room.
 struct QCOW2TableCache {
     private var tables: [UInt64: QCOW2Table] = [:]
     private var clock: UInt64 = 0

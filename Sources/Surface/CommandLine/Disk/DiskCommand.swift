@@ -162,7 +162,9 @@ struct DiskCreationOptions {
                 }
                 options.backingFormat = format
             case "size":
-                guard let size = DiskByteCount(argument: value) else { throw CommandFailure("size=\(value) is no size") }
+                guard let size = DiskByteCount(argument: value) else {
+                    throw CommandFailure("size=\(value) is no size")
+                }
                 options.byteCount = size.sectors
             case "extended_l2", "data_file_raw":
                 if try Self.isOn(value, key) { throw CommandFailure("images with \(key)=on are read, not made") }

@@ -26,7 +26,10 @@ struct DiskCompare: ParsableCommand {
     var showsProgress = false
     @Flag(name: .customShort("q"), help: "Print nothing.")
     var isQuiet = false
-    @Flag(name: [.customShort("U"), .customLong("force-share")], help: "Read even while another process writes to them.")
+    @Flag(
+        name: [.customShort("U"), .customLong("force-share")],
+        help: "Read even while another process writes to them."
+    )
     var isShared = false
     @Argument(help: "The two images.")
     var paths: [String]

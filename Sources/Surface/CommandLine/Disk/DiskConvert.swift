@@ -21,7 +21,10 @@ struct DiskConvert: ParsableCommand {
     var targetFormat: DiskImageFormat = .raw
     @Option(name: .customShort("o"), help: ArgumentHelp("Options of the target's format.", valueName: "options"))
     var options: [String] = []
-    @Option(name: [.customShort("B"), .customShort("b")], help: ArgumentHelp("The target's backing file.", valueName: "file"))
+    @Option(
+        name: [.customShort("B"), .customShort("b")],
+        help: ArgumentHelp("The target's backing file.", valueName: "file")
+    )
     var backing: String?
     @Option(name: .customShort("F"), help: ArgumentHelp("The backing file's format.", valueName: "format"))
     var backingFormat: DiskImageFormat?
@@ -37,7 +40,10 @@ struct DiskConvert: ParsableCommand {
     var isShared = false
     @Flag(name: .customShort("W"), help: "Accepted as qemu-img does; parts are always written as they come.")
     var isUnordered = false
-    @Option(name: .customShort("S"), help: ArgumentHelp("The shortest run of zeros that becomes a hole.", valueName: "size"))
+    @Option(
+        name: .customShort("S"),
+        help: ArgumentHelp("The shortest run of zeros that becomes a hole.", valueName: "size")
+    )
     var holeSize: DiskByteCount?
     @Option(name: .customShort("m"), help: ArgumentHelp("How many threads.", valueName: "count"))
     var threadCount: Int?

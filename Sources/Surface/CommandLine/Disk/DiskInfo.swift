@@ -44,7 +44,9 @@ struct DiskInfo: ParsableCommand {
             texts.append(Self.text(opened, facts))
             next = nil
             if isChain, let backing = facts?.backingPath {
-                next = (DiskPaths.backing(backing, of: path), facts?.backingFormat.flatMap(DiskImageFormat.init(rawValue:)))
+                next = (
+                    DiskPaths.backing(backing, of: path), facts?.backingFormat.flatMap(DiskImageFormat.init(rawValue:))
+                )
             }
         }
         switch output.form {

@@ -53,8 +53,12 @@ struct DiskMap: ParsableCommand {
                 objects.append(Self.object(extent, isRaw: file.isRaw, depth: extent.depth))
             } else if extent.kind == .data {
                 let host = extent.hostOffset.map { "0x" + String($0, radix: 16) } ?? "compressed"
-                let columns = ["0x" + String(extent.offset, radix: 16), "0x" + String(extent.byteCount, radix: 16), host]
-                lines.append(columns.map { $0 + String(repeating: " ", count: max(1, 16 - $0.count)) }.joined() + file.path)
+                let columns = [
+                    "0x" + String(extent.offset, radix: 16), "0x" + String(extent.byteCount, radix: 16), host,
+                ]
+                lines.append(
+                    columns.map { $0 + String(repeating: " ", count: max(1, 16 - $0.count)) }.joined() + file.path
+                )
             }
         }
         if output.form == .json { lines.append("[" + objects.joined(separator: ",\n") + "]") }

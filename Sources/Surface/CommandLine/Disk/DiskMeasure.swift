@@ -66,7 +66,9 @@ struct DiskMeasure: ParsableCommand {
                         let final = (end - 1) / cluster
                         if final >= first { dataClusters += final - first + 1 }
                         last = max(last ?? 0, final)
-                        if targetFormat == .qcow2 { for table in place / span...(end - 1) / span { tables.insert(table) } }
+                        if targetFormat == .qcow2 {
+                            for table in place / span...(end - 1) / span { tables.insert(table) }
+                        }
                     }
                     place = end
                 }

@@ -35,7 +35,9 @@ struct DiskResize: ParsableCommand {
             case "-": old.subtractingReportingOverflow(amount)
             default: (amount, false)
             }
-        guard !overflow, new <= UInt64(Int64.max) >> 1 else { throw CommandFailure("\(text) is no possible size of \(path)") }
+        guard !overflow, new <= UInt64(Int64.max) >> 1 else {
+            throw CommandFailure("\(text) is no possible size of \(path)")
+        }
         guard new >= old || shrink else {
             throw CommandFailure("\(path) would shrink from \(old) to \(new) bytes: --shrink allows that")
         }

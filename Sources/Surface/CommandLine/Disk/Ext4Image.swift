@@ -51,7 +51,9 @@ enum Ext4Image {
             guard unsafe access(program, X_OK) == 0 else { continue }
             var arguments = unsafe words.map { unsafe strdup($0) }
             unsafe arguments.append(nil)
-            let settings = ["PATH=\(path)"] + (unsafe getenv("MKE2FS_CONFIG").map { ["MKE2FS_CONFIG=" + (unsafe String(cString: $0))] } ?? [])
+            let settings =
+                ["PATH=\(path)"]
+                + (unsafe getenv("MKE2FS_CONFIG").map { ["MKE2FS_CONFIG=" + (unsafe String(cString: $0))] } ?? [])
             var environment = unsafe settings.map { unsafe strdup($0) }
             unsafe environment.append(nil)
             defer {
