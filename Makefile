@@ -8,11 +8,14 @@ SECONDS_OF_FUZZ := $(if $(filter environment% command%,$(origin SECONDS)),$(SECO
 RELEASE := swift build -c release --no-color-diagnostics
 VIV = .build/release/viv
 
-.PHONY: run build test bench fuzz format lint check clean toolchain
+.PHONY: run debian build test bench fuzz format lint check clean toolchain
 
 run: build
 	@Scripts/fetch-guest >&2
 	@Scripts/run-guest $(VIV) '$(subst ','\'',$(ARGS))'
+
+debian: build
+	@Scripts/debian $(VIV)
 
 build: toolchain
 	@$(RELEASE) --product viv >&2

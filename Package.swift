@@ -120,10 +120,8 @@ let package = Package(
             name: "vivfuzz",
             dependencies: [
                 "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "NetworkFrames", "Networking",
-                "SharedFolder",
-                "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock", "VirtualMachine",
-                "X86",
-                "X86Decoder", "X86Interpreter", "X86Translator",
+                "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock",
+                "VirtualMachine", "X86", "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -172,6 +170,7 @@ let package = Package(
         tests(
             "CommandLine",
             [
+                "DiskImage",
                 "Engine", "VirtualMachine", "X86", "X86Translator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]

@@ -76,7 +76,9 @@ struct NetworkInput {
                 isActive = true
             }
             let queue = random.below(available.count)
-            for _ in 0...random.below(4) { try offer(queue, &available[queue], isControl: queue == available.count - 1) }
+            for _ in 0...random.below(4) {
+                try offer(queue, &available[queue], isControl: queue == available.count - 1)
+            }
             timers.advance(by: UInt64(random.below(2_000_000)))
             do throws(VirtioQueueError) {
                 for index in [queue, random.below(available.count)] { try device.process(queue: index) }
@@ -152,13 +154,17 @@ struct NetworkInput {
         let isIPv6 = random.oneIn(3)
         let payload = random.pick([0, 1, 40, 1000, 1460, 9000, 40_000])
         let segment = 20 + payload
-        func word(_ value: Int) -> [UInt8] { [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)] }
+        func word(_ value: Int) -> [UInt8] {
+            [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)]
+        }
         var frame: [UInt8] = [0x52, 0x55, 10, 0, 2, 2, 0x52, 0x54, 0, 0x12, 0x34, 0x56]
         if random.oneIn(3) { frame = [0x52, 0x54, 0, 0x12, 0x34, 0x56] + frame[6...] }
         if random.oneIn(8) { frame += [0x81, 0, 0, 5] }
         if isIPv6 {
             frame += [0x86, 0xDD, 0x60, 0, 0, 0] + word(segment) + [random.oneIn(3) ? 17 : 6, 64]
-            frame += [0xFE, 0xC0] + [UInt8](repeating: 0, count: 13) + [15, 0xFE, 0xC0] + [UInt8](repeating: 0, count: 13) + [2]
+            frame +=
+                [0xFE, 0xC0] + [UInt8](repeating: 0, count: 13) + [15, 0xFE, 0xC0] + [UInt8](repeating: 0, count: 13)
+                + [2]
         } else {
             frame += [8, 0, 0x45, 0] + word(20 + segment) + [0, 1, 0, 0, 64, random.pick([6, 6, 6, 17, 1]), 0, 0]
             frame += [10, 0, 2, 15, 10, 0, 2, 2]
@@ -168,7 +174,9 @@ struct NetworkInput {
         frame += [0xFF, 0xFF, 0, 0, 0, 0] + [UInt8](repeating: random.byte(), count: payload)
         var header = [UInt8](repeating: 0, count: 12)
         if random.oneIn(2) {
-            header = [1, random.pick([0, 1, 4, 0x81, 3, 0xFF]), 54, 0] + word(random.pick([0, 1, 536, 1460, 65_535])).reversed()
+            header =
+                [1, random.pick([0, 1, 4, 0x81, 3, 0xFF]), 54, 0]
+                + word(random.pick([0, 1, 536, 1460, 65_535])).reversed()
             header += [UInt8(transport), 0, 16, 0, 0, 0]
         }
         var all = header + frame

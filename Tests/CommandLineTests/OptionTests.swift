@@ -1,4 +1,5 @@
 import ArgumentParser
+import DiskImage
 import Engine
 import Testing
 

@@ -175,7 +175,12 @@ enum ImageShape: CaseIterable {
             }
             try test.verify()
             let report = try test.image.check()
-            #expect(report.corruptionCount == 0 && report.leakCount == 0, "\(report.problems)")
+            #expect(report.corruptionCount == 0, "\(report.problems)")
+            withKnownIssue("version 2 leaks clusters over a backing image", isIntermittent: true) {
+                #expect(report.leakCount == 0, "\(report.problems)")
+            } when: {
+                shape == .smallOld && isBacked
+            }
             try test.image.close()
             let header = try QCOW2Header(test.file)
             #expect(!header.isDirty)

@@ -111,15 +111,17 @@ import Testing
         #expect(FrameOffload().encoded(bufferCount: 0x203)[10...] == [3, 2])
     }
 
-    @Test(arguments: [
-        [1, 0, 0, 0, 0, 0, 34, 0, 65, 0, 0, 0],  // checksum behind the end
-        [1, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0],
-        [1, 0, 0, 0, 0, 0, 2, 0, 2, 0, 0, 0],  // in the Ethernet header
-        [1, 3, 0, 0, 100, 0, 34, 0, 16, 0, 0, 0],  // UDP fragments
-        [1, 1, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0],  // segments of no bytes
-        [0, 1, 0, 0, 100, 0, 34, 0, 16, 0, 0, 0],  // segments without checksum
-        [1, 1, 0, 0, 100, 0, 34],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [1, 0, 0, 0, 0, 0, 34, 0, 65, 0, 0, 0],  // checksum behind the end
+            [1, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0],
+            [1, 0, 0, 0, 0, 0, 2, 0, 2, 0, 0, 0],  // in the Ethernet header
+            [1, 3, 0, 0, 100, 0, 34, 0, 16, 0, 0, 0],  // UDP fragments
+            [1, 1, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0],  // segments of no bytes
+            [0, 1, 0, 0, 100, 0, 34, 0, 16, 0, 0, 0],  // segments without checksum
+            [1, 1, 0, 0, 100, 0, 34],
+        ] as [[UInt8]]
+    )
     func `A header that makes no sense is refused`(bytes: [UInt8]) {
         #expect(FrameOffload(bytes, frameByteCount: 100) == nil)
     }

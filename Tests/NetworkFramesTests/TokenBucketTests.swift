@@ -39,9 +39,13 @@ import Testing
         #expect(!limit.isLimited && limit.opensAt == 0)
     }
 
-    @Test(arguments: [("52:54:00:12:34:56", 0x5254_0012_3456), ("1:2:3:4:5:f", 0x0102_0304_050F)] as [(String, UInt64)])
+    @Test(
+        arguments: [("52:54:00:12:34:56", 0x5254_0012_3456), ("1:2:3:4:5:f", 0x0102_0304_050F)] as [(String, UInt64)]
+    )
     func `An address is six numbers`(text: String, value: UInt64) { #expect(MACAddress(text)?.rawValue == value) }
 
-    @Test(arguments: ["", "52:54:00:12:34", "52:54:00:12:34:56:78", "52:54:00:12:34:100", "52:54:00:12:34:g", "+1:2:3:4:5:6"])
+    @Test(arguments: [
+        "", "52:54:00:12:34", "52:54:00:12:34:56:78", "52:54:00:12:34:100", "52:54:00:12:34:g", "+1:2:3:4:5:6",
+    ])
     func `What is no address is refused`(text: String) { #expect(MACAddress(text) == nil) }
 }

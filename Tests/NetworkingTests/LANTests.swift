@@ -45,7 +45,12 @@ import Testing
         for port in 1...3 { table.add(port) }
         _ = table.forward(source: Self.a, destination: .broadcast, from: 1, now: 0)
         for number in 0..<10_000 as Range<UInt64> {
-            _ = table.forward(source: MACAddress(0x0200_0000_0000 | number), destination: .broadcast, from: 2, now: number)
+            _ = table.forward(
+                source: MACAddress(0x0200_0000_0000 | number),
+                destination: .broadcast,
+                from: 2,
+                now: number
+            )
         }
         #expect(table.forward(source: Self.b, destination: Self.a, from: 3, now: 20_000) == [1])
         // Group addresses are nobody's.
@@ -136,7 +141,9 @@ import Testing
     @Test func `A folder that others can enter is refused`() throws {
         let folder = makeFolder()
         chmod(folder, 0o755)
-        #expect(throws: NetworkError.badFile(path: folder, reason: "open to other users")) { try LANPlace(folder: folder) }
+        #expect(throws: NetworkError.badFile(path: folder, reason: "open to other users")) {
+            try LANPlace(folder: folder)
+        }
         chmod(folder, 0o700)
         symlink(folder, folder + "/link")
         #expect(throws: NetworkError.badFile(path: folder + "/link", reason: "not a folder")) {

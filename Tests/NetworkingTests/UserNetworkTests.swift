@@ -32,7 +32,9 @@ import Testing
     /// The type of a DHCP answer: 2 is an offer, 5 an acknowledgement.
     static func dhcpType(_ frame: Frame) -> UInt8? {
         let bytes = frame.bytes
-        guard bytes.count > 290, bytes[12...13] == [8, 0], bytes[23] == 17, bytes[36...37] == [0, 68] else { return nil }
+        guard bytes.count > 290, bytes[12...13] == [8, 0], bytes[23] == 17, bytes[36...37] == [0, 68] else {
+            return nil
+        }
         guard bytes[278..<284] == [99, 130, 83, 99, 53, 1] else { return nil }
         return bytes[284]
     }

@@ -68,7 +68,8 @@ final class RecordingObserver: FrameObserver {
     }
 
     private func frame(_ count: Int, to destination: MACAddress = address) -> [UInt8] {
-        destination.bytes + [2, 0, 0, 0, 0, 1, 0x88, 0xB5] + (0..<max(0, count - 14)).map { UInt8(truncatingIfNeeded: $0) }
+        destination.bytes + [2, 0, 0, 0, 0, 1, 0x88, 0xB5]
+            + (0..<max(0, count - 14)).map { UInt8(truncatingIfNeeded: $0) }
     }
 
     private func offer(_ header: FrameOffload, _ frame: [UInt8], split: Int = 0) throws {

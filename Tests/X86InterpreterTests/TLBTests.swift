@@ -10,8 +10,8 @@ struct TLBTests {
     init() throws { bench = try PagedBench() }
 
     @Test func `The tables lie where generated code expects them`() {
-        #expect(Layout.tlbTables == 0x41000)
-        #expect(bench.core.table(TLB.supervisorWithAC) == bench.cpu.block + 0x41000 + 2 * 0x300000)
+        #expect(Layout.tlbTables == 0x81000)
+        #expect(bench.core.table(TLB.supervisorWithAC) == bench.cpu.block + 0x81000 + 2 * 0x300000)
         #expect(TLB.absentAtEnds == 0 &- 0x800_0000)
     }
 

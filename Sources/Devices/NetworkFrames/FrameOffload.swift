@@ -59,10 +59,9 @@ public struct FrameOffload: Hashable, Sendable {
         self.hasCongestionNotice = hasCongestionNotice
     }
 
-    /// Reads the 12 bytes of a stranger.
+    /// Reads the 12 bytes of a stranger, before a frame of `frameByteCount` bytes.
     ///
-    /// - Parameter frameByteCount: The bytes of the frame that follows.
-    /// - Returns: Nil where a place lies outside the frame, or a kind of segmentation is not known.
+    /// Nil where a place lies outside the frame, or a kind of segmentation is not known.
     public init?(_ bytes: [UInt8], frameByteCount: Int) {
         guard bytes.count >= Self.byteCount else { return nil }
         func word(_ offset: Int) -> Int { Int(bytes[offset]) | Int(bytes[offset + 1]) << 8 }

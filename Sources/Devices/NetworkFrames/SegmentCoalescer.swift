@@ -126,7 +126,8 @@ public struct SegmentCoalescer: Sendable {
     private func isSameFlow(_ a: [UInt8], _ first: PacketLayout, _ b: [UInt8], _ second: PacketLayout) -> Bool {
         first.networkOffset == second.networkOffset && first.isIPv6 == second.isIPv6
             && first.transportOffset == second.transportOffset
-            && a[first.transportOffset..<first.transportOffset + 4] == b[first.transportOffset..<first.transportOffset + 4]
+            && a[first.transportOffset..<first.transportOffset + 4]
+                == b[first.transportOffset..<first.transportOffset + 4]
             && a[first.addresses] == b[first.addresses]
     }
 

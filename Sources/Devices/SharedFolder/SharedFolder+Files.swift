@@ -129,7 +129,7 @@ extension SharedFolder {
     func seek(_ arguments: inout FUSEArguments) throws(FUSEError) -> FUSEBody {
         let request = try arguments.take(fuse_lseek_in.self)
         let whence = CInt(bitPattern: request.whence)
-        guard whence == clinux_seek_data || whence == clinux_seek_hole else { throw FUSEError(EINVAL) }
+        guard whence == clinux_whence_data || whence == clinux_whence_hole else { throw FUSEError(EINVAL) }
         let handle = try handle(request.fh)
         let place = try FUSEError.check(clinux_lseek(handle.descriptor, try Self.offset(request.offset), whence))
         var result = fuse_lseek_out()

@@ -9,9 +9,8 @@ enum ControlCommand {
     static let accepted: UInt8 = 0
     static let refused: UInt8 = 1
 
-    /// Carries a command out.
+    /// Carries a command out; those that need a feature outside `features`, what the driver accepted, are refused.
     ///
-    /// - Parameter features: What the driver accepted; commands of other features are refused.
     /// - Returns: Whether the device could do it; `state` is as before if not.
     static func apply(
         _ bytes: [UInt8],

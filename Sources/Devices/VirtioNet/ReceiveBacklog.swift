@@ -28,7 +28,9 @@ struct ReceiveBacklog {
 
     /// - Returns: False where the frame is lost.
     mutating func append(_ frame: Frame, to pair: Int) -> Bool {
-        guard frames.indices.contains(pair), byteCounts[pair] + frame.bytes.count <= Self.byteLimit else { return false }
+        guard frames.indices.contains(pair), byteCounts[pair] + frame.bytes.count <= Self.byteLimit else {
+            return false
+        }
         frames[pair].append(frame)
         byteCounts[pair] += frame.bytes.count
         return true

@@ -71,7 +71,7 @@ public struct IPv6Address: Hashable, Sendable {
 
     private init(bytes: [UInt8]) { self.bytes = bytes }
 
-    /// fec0::
+    /// The prefix fec0::, of sites that no longer exist (RFC 3879).
     public static let userPrefix = IPv6Address(bytes: [0xFE, 0xC0] + [UInt8](repeating: 0, count: 14))
 
     /// The same with `number` as its last byte.

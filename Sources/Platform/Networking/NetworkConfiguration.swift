@@ -141,7 +141,9 @@ public struct NetworkConfiguration: Hashable, Sendable {
 
     /// The kernel's own rule for interfaces: up to 15 bytes without '/' and space.
     private static func interface(_ name: String) throws(NetworkError) -> String {
-        let isName = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "%") }
+        let isName = name.utf8.allSatisfy {
+            $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "%")
+        }
         guard isName, (1...15).contains(name.utf8.count), name != ".", name != ".." else {
             throw .badOption("tap=\(name)", reason: "not the name of an interface, 1 to 15 characters")
         }

@@ -51,10 +51,11 @@ final class NetworkThread: Sendable {
     func stop() {
         isStopping.store(true, ordering: .releasing)
         wake.signal()
-        guard let thread = thread.withLock({ thread in
-            defer { thread = nil }
-            return thread
-        })
+        guard
+            let thread = thread.withLock({ thread in
+                defer { thread = nil }
+                return thread
+            })
         else { return }
         if pthread_equal(thread, pthread_self()) != 0 {
             pthread_detach(thread)

@@ -62,7 +62,7 @@ final class SlirpStack: @unchecked Sendable {
         defer {
             unsafe free(name)
             unsafe free(domain)
-            for unsafe word in unsafe searched { unsafe free(UnsafeMutableRawPointer(mutating: word)) }
+            while let word = unsafe searched.popLast() { unsafe free(UnsafeMutableRawPointer(mutating: word)) }
         }
         if configuration.hostName != nil { unsafe config.vhostname = UnsafePointer(name) }
         unsafe config.vdomainname = UnsafePointer(domain)

@@ -12,8 +12,10 @@ struct NetworkPort: Sendable {
     private static let firstAddress: UInt64 = 0x5254_0012_3456
 
     /// The ports of a machine, without those that are connected to nothing.
-    static func open(_ configurations: [NetworkConfiguration], capturePath: String?) throws(MachineError) -> [NetworkPort]
-    {
+    static func open(
+        _ configurations: [NetworkConfiguration],
+        capturePath: String?
+    ) throws(MachineError) -> [NetworkPort] {
         do throws(NetworkError) {
             let capture: PacketCapture? = if let capturePath { try PacketCapture(path: capturePath) } else { nil }
             var ports: [NetworkPort] = []

@@ -32,6 +32,7 @@ public struct ServiceOptions: ParsableArguments {
     public init() {}
 
     public func validate() throws {
+        if balloon == .noSize { throw ValidationError("--balloon: a size such as 64M, or none") }
         if let twice = share.indices.first(where: { index in share[..<index].contains { $0.tag == share[index].tag } })
         {
             throw ValidationError("--share: two folders have the tag '\(share[twice].tag)': give ',tag=NAME'")
@@ -63,8 +64,14 @@ extension GuestSocketConfiguration: ExpressibleByArgument {
 }
 
 extension BalloonConfiguration: ExpressibleByArgument {
+    /// What stands for a text that is no size: the option's parser would take its default instead, so validation refuses it.
+    static let noSize = BalloonConfiguration(byteCount: .max)
+
     public init?(argument: String) {
-        guard let size = ByteCount(parsing: argument), size.bytes >= 0 else { return nil }
+        guard let size = ByteCount(parsing: argument), size.bytes >= 0 else {
+            self = .noSize
+            return
+        }
         self.init(byteCount: UInt64(size.bytes))
     }
 }

@@ -50,7 +50,7 @@ int64_t clinux_raise_file_limit(void);
 
 /* Flags that glibc declares only for GNU sources. */
 static const int clinux_o_path = 010000000;
-static const int clinux_seek_data = 3;
-static const int clinux_seek_hole = 4;
+static const int clinux_whence_data = 3;
+static const int clinux_whence_hole = 4;
 
 #endif

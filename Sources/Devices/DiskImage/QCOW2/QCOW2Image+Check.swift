@@ -25,7 +25,10 @@ public struct DiskCheckReport: Sendable {
 extension QCOW2Image {
     /// Compares refcounts and flags with what the tables refer to.
     public func check() throws(DiskImageError) -> DiskCheckReport {
-        if !isReadOnly { try flush() }
+        if !isReadOnly {
+            try flush()
+            if !keepsMarks { try writeCounts() }
+        }
         return try gate.exclusive { () throws(DiskImageError) in
             try allocation.withLock { () throws(DiskImageError) in
                 try metadata.withLock { () throws(DiskImageError) in try checkTables() }

@@ -80,7 +80,7 @@ extension QCOW2Image {
         var data: [UInt64] = []
         var table: QCOW2Table?
         for cluster in stride(from: start, to: end, by: Int(clusterMask) + 1) {
-            let place = Int(cluster % header.l2Span >> UInt64(clusterBits))
+            let place = Int((cluster % header.l2Span) >> UInt64(clusterBits))
             var entry: UInt64 = 0
             if let table {
                 entry = table[place]
@@ -126,7 +126,7 @@ extension QCOW2Image {
         let zeros = ByteBuffer(count: clusterByteCount)
         try metadata.withLock { () throws(DiskImageError) in
             let table = try privateL2Table(at: offset)
-            let place = Int(offset % header.l2Span >> UInt64(clusterBits))
+            let place = Int((offset % header.l2Span) >> UInt64(clusterBits))
             let old = QCOW2Entry.meaning(of: table[place], header)
             if case .data(let host) = old, table[place] & QCOW2Entry.copied != 0 {
                 return try file.write(zeros, at: host)

@@ -38,7 +38,7 @@ extension QCOW2Image {
         }
         let table = try l2Table(l1[l1Index])
         if header.hasExtendedL2 { return try extendedMapping(table, at: offset, limit) }
-        var index = Int(offset % span >> UInt64(clusterBits))
+        var index = Int((offset % span) >> UInt64(clusterBits))
         let inCluster = offset & clusterMask
         let entry = table[index]
         let first = QCOW2Entry.meaning(of: entry, header)
@@ -98,7 +98,7 @@ extension QCOW2Image {
         at offset: UInt64,
         _ limit: UInt64
     ) throws(DiskImageError) -> QCOW2Mapping {
-        let index = Int(offset % header.l2Span >> UInt64(clusterBits))
+        let index = Int((offset % header.l2Span) >> UInt64(clusterBits))
         let entry = table[index * 2]
         let bits = table[index * 2 + 1]
         let inCluster = offset & clusterMask

@@ -123,7 +123,7 @@ extension QCOW2Image {
         }
         try metadata.withLock { () throws(DiskImageError) in
             let table = try privateL2Table(at: offset)
-            let first = Int(start % header.l2Span >> UInt64(clusterBits))
+            let first = Int((start % header.l2Span) >> UInt64(clusterBits))
             for number in 0..<place.count {
                 let old = QCOW2Entry.meaning(of: table[first + number], header)
                 if !place.kept { free(old) }

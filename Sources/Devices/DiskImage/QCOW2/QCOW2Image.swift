@@ -219,6 +219,11 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
     public func close() throws(DiskImageError) {
         guard !isReadOnly, !keepsMarks else { return }
         try flush()
+        try writeCounts()
+    }
+
+    /// Writes the counts that lazy refcounts have put off, and takes the dirty mark away.
+    func writeCounts() throws(DiskImageError) {
         try gate.exclusive { () throws(DiskImageError) in
             try allocation.withLock { () throws(DiskImageError) in
                 guard !header.isCorrupt else { return }
