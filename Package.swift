@@ -79,11 +79,11 @@ let package = Package(
         layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory", "MachineState"]),
         layer("Devices", "PCI", ["DeviceModel", "GuestMemory", "MachineState"]),
         layer("Devices", "Virtio", ["DeviceModel", "GuestMemory", "MachineState", "PCI"]),
-        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "Virtio"]),
+        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "MachineState", "NetworkFrames", "Virtio"]),
-        layer("Devices", "NetworkFrames"),
+        layer("Devices", "NetworkFrames", ["DeviceModel"]),
         layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
         layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
@@ -110,8 +110,7 @@ let package = Package(
             "CommandLine",
             [
                 "Boot", "DiskImage", "Engine", "GuestMemory", "MachineState", "Networking", "SystemCalls", "Telemetry",
-                "VirtualMachine", "X86",
-                "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "VirtioBlock", "VirtualMachine", "X86", "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -163,7 +162,7 @@ let package = Package(
         tests("LegacyDevices", ["DeviceModel", "GuestMemory", "MachineState"]),
         tests("PCI", ["DeviceModel", "GuestMemory", "MachineState"]),
         tests("Virtio", ["DeviceModel", "GuestMemory", "MachineState", "PCI"]),
-        tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "Virtio"]),
+        tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
         tests("VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("NetworkFrames"),

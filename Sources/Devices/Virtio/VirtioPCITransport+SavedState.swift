@@ -23,6 +23,9 @@ extension VirtioPCITransport: Saveable {
         guard let device = core.device as? any Saveable else {
             throw .cannotSave("a \(stateName) device cannot be saved yet")
         }
+        if let draining = device as? any DrainingDevice, !draining.drain() {
+            throw .cannotSave("requests wait for the host's disk: see to it first")
+        }
         configuration.save(into: &encoder)
         interrupts.save(into: &encoder)
         core.save(into: &encoder)
@@ -48,6 +51,8 @@ extension VirtioPCITransport: Pausable {
     public func pause() {
         core.pause()
         (core.device as? any Pausable)?.pause()
+        // What waits for the host's disk goes on waiting, and is not saved.
+        _ = (core.device as? any DrainingDevice)?.drain()
     }
 
     public func resume() {

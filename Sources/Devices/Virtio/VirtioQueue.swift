@@ -57,12 +57,6 @@ public final class VirtioQueue: Sendable {
     /// How far the queue has come, to be saved while nobody uses it.
     public var saved: Progress { progress.withLock { $0 } }
 
-    /// The chain that starts at descriptor `head`, once more: for a device that had taken it before it was saved, and keeps it.
-    public func reopen(head: UInt16) throws(VirtioQueueError) -> DescriptorChain {
-        var walk = DescriptorWalk(ring: ring, head: head, allowsIndirect: features.contains(.indirectDescriptors))
-        return try walk.chain()
-    }
-
     /// The next chain that the driver made available, or nil.
     public func next() throws(VirtioQueueError) -> DescriptorChain? {
         try progress.withLock { progress throws(VirtioQueueError) in

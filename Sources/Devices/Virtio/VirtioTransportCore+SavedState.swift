@@ -26,9 +26,10 @@ extension VirtioTransportCore {
             encoder.encode(queue.available)
             encoder.encode(queue.used)
             let progress = queues.indices.contains(index) ? queues[index]?.saved : nil
-            for position in [progress?.taken ?? 0, progress?.used ?? 0, progress?.told ?? 0] {
-                encoder.encode(position)
-            }
+            let kept = UInt16(truncatingIfNeeded: device.keptChainCount(ofQueue: index))
+            encoder.encode((progress?.taken ?? 0) &- (progress == nil ? 0 : kept))
+            encoder.encode(progress?.used ?? 0)
+            encoder.encode(progress?.told ?? 0)
         }
     }
 

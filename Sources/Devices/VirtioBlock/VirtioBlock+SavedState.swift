@@ -1,7 +1,7 @@
 internal import DiskImage
 public import MachineState
 
-// A request is served whole by the worker, so that none is under way once that stands still.
+// No request is under way: the device was drained.
 extension VirtioBlock: Saveable {
     public var stateName: String { "virtio-blk" }
     public var stateVersion: UInt16 { 1 }
@@ -16,6 +16,7 @@ extension VirtioBlock: Saveable {
         encoder.encode(image.byteCount)
         encoder.encode(image.isReadOnly)
         encoder.encode(identifier)
+        encoder.encode(isWriteback)
     }
 
     public func load(from decoder: inout StateDecoder) throws(StateFault) {
@@ -25,5 +26,6 @@ extension VirtioBlock: Saveable {
         guard saved == identifier else {
             throw .differs(field: "serial number", saved: "\(saved)", here: "\(identifier)")
         }
+        isWriteback = try decoder.decode(Bool.self, "write-back")
     }
 }

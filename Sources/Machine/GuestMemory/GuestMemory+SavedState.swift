@@ -20,12 +20,12 @@ extension GuestMemory {
         var encoder = StateEncoder()
         var offset = start
         while offset < end {
-            let data = Int(clamping: clinux_seek_data(fileDescriptor, Int64(offset)))
+            let data = Int(clamping: clinux_next_data(fileDescriptor, Int64(offset)))
             // No data up to the end of the file; any other error: what is data cannot be told.
             if data == -Int(ENXIO) { break }
             let first = max(data < 0 ? offset : data, offset) & ~(Self.pageByteCount - 1)
             guard first < end else { break }
-            let hole = Int(clamping: clinux_seek_hole(fileDescriptor, Int64(first)))
+            let hole = Int(clamping: clinux_next_hole(fileDescriptor, Int64(first)))
             let last = min(hole <= first ? end : hole, end)
             append(first..<last, from: start, to: &encoder)
             offset = (last + Self.pageByteCount - 1) & ~(Self.pageByteCount - 1)

@@ -14,8 +14,11 @@ public final class MachineControl: MachineRequestSink {
         var requests: [PendingRequest] = []
         /// The machine has ended for good.
         var isClosed = false
+        /// How many disks want the guest to stand still, and whether the engine's thread knows of any.
+        var holdCount = 0
+        var isHoldKnown = false
 
-        var wantsAttention: Bool { outcome != nil || !requests.isEmpty }
+        var wantsAttention: Bool { outcome != nil || !requests.isEmpty || (holdCount > 0) != isHoldKnown }
     }
 
     private let state = Mutex(State())
@@ -62,6 +65,27 @@ public final class MachineControl: MachineRequestSink {
         running?.interrupt()
         wakeUp.notify()
         return pending.wait()
+    }
+
+    /// Lets the guest stand still until every disk that called this has called ``release()``; returns at once.
+    func hold() { changeHolds(by: 1) }
+    func release() { changeHolds(by: -1) }
+
+    private func changeHolds(by change: Int) {
+        let running = state.withLock { state -> (any VirtualCPU)? in
+            state.holdCount = max(0, state.holdCount + change)
+            return state.running
+        }
+        running?.interrupt()
+        wakeUp.notify()
+    }
+
+    /// Whether the guest is to stand still for a disk; on the engine's thread.
+    func takeHold() -> Bool {
+        state.withLock { state in
+            state.isHoldKnown = state.holdCount > 0
+            return state.isHoldKnown
+        }
     }
 
     func takeRequests() -> [PendingRequest] {

@@ -1,6 +1,5 @@
 internal import Boot
 internal import DeviceModel
-internal import DiskImage
 internal import Engine
 internal import GuestMemory
 internal import InterruptControllers
@@ -34,7 +33,7 @@ final class PCMachine {
     /// `pausedAt`: The machine's time, for one that stands still until it is resumed.
     init(
         _ configuration: MachineConfiguration,
-        images: [any DiskImage],
+        disks: DiskSet,
         networks: [NetworkPort],
         services: HostServices,
         serial: SerialBackend,
@@ -102,7 +101,7 @@ final class PCMachine {
         // Devices.
         let parts = MachineParts(
             configuration: configuration,
-            images: images,
+            disks: disks,
             networks: networks,
             services: services,
             memory: memory,
@@ -155,8 +154,7 @@ final class PCMachine {
 /// What devices are made from.
 struct MachineParts {
     let configuration: MachineConfiguration
-    /// The disks, in the configuration's order.
-    let images: [any DiskImage]
+    let disks: DiskSet
     let networks: [NetworkPort]
     let services: HostServices
     let memory: GuestMemory

@@ -1,4 +1,3 @@
-internal import DiskImage
 internal import Glibc
 internal import MachineState
 internal import SystemCalls
@@ -15,13 +14,17 @@ public final class VirtualMachine {
     private let trace: MachineTrace?
     private let factory: any ProcessorFactory
     /// Open for as long as the machine lives, resets included.
-    private let images: [any DiskImage]
+    private let disks: DiskSet
     private let networks: [NetworkPort]
     private let services: HostServices
     private(set) var machine: PCMachine
     private(set) var runner: MachineRunner
-    /// Time, vCPUs and devices stand still.
+    /// The user wants the machine to stand still.
     var isPaused = false
+    /// A disk does.
+    var isHeld = false
+    /// Time, vCPUs and devices stand still.
+    var standsStill = false
     /// The machine stands still until ``run()``, as it was loaded.
     private var isLoaded = false
 
@@ -80,15 +83,7 @@ public final class VirtualMachine {
         self.control = control
         self.trace = trace
         self.factory = factory
-        var images: [any DiskImage] = []
-        for disk in configuration.disks {
-            do throws(DiskImageError) {
-                images.append(try disk.open())
-            } catch {
-                throw .disk(error)
-            }
-        }
-        self.images = images
+        disks = try DiskSet(configuration) { isHeld in if isHeld { control.hold() } else { control.release() } }
         networks = try NetworkPort.open(configuration.networks, capturePath: configuration.capturePath)
         services = try HostServices(configuration.services)
         var first = configuration
@@ -97,7 +92,7 @@ public final class VirtualMachine {
         if let saved { first.boot = .saved(firmwareByteCount: saved.shape.firmwareByteCount) }
         machine = try PCMachine(
             first,
-            images: images,
+            disks: disks,
             networks: networks,
             services: services,
             serial: serial,
@@ -121,8 +116,7 @@ public final class VirtualMachine {
             machine.stop()
             serial.drain()
             trace?.flush()
-            // What the guest wrote and did not flush is kept if it can be.
-            for image in images { do throws(DiskImageError) { try image.flush() } catch {} }
+            disks.flush()
             control.close()
         }
         if isLoaded {
@@ -140,7 +134,7 @@ public final class VirtualMachine {
             machine.stop()
             machine = try PCMachine(
                 configuration,
-                images: images,
+                disks: disks,
                 networks: networks,
                 services: services,
                 serial: serial,
@@ -150,6 +144,7 @@ public final class VirtualMachine {
             )
             runner = machine.makeRunner()
             isPaused = false
+            standsStill = false
             serial.resume()
             control.forgetReset()
         }

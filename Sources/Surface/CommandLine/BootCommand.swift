@@ -2,6 +2,7 @@ public import ArgumentParser
 internal import Boot
 internal import Glibc
 internal import Networking
+internal import VirtioBlock
 internal import VirtualMachine
 internal import X86
 internal import X86Translator
@@ -132,11 +133,29 @@ public struct BootCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A raw image as a virtio disk, written to unless ',readonly' follows. Repeatable.",
-            valueName: "file[,readonly]"
+            "An image as a virtio disk: raw, unless its name ends in .qcow2 or format= says otherwise. Repeatable.",
+            discussion: """
+                Options: readonly, format=raw|qcow2, serial=TEXT, queues=N (one for each processor, up to 4), \
+                iops=N requests a second, bps=N[K|M|G] bytes a second. What a raw image's first bytes look like is never \
+                believed, for its guest may have written them.
+                """,
+            valueName: "file[,option...]"
         )
     )
     var disk: [DiskConfiguration] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "What follows when the host cannot carry out a disk request: auto, pause, report or retry.",
+            discussion: """
+                auto: a full disk holds the guest until there is room, other failures are I/O errors to the guest. \
+                pause: every failure holds the guest. report: every failure is an I/O error. \
+                retry: every failure holds the request alone. What is held is tried again every second.
+                """,
+            valueName: "reaction"
+        )
+    )
+    var onDiskError = DiskFailureReaction.automatic
 
     @OptionGroup(title: "Services")
     var services: ServiceOptions
@@ -328,6 +347,7 @@ public struct BootCommand: ParsableCommand {
             writesPerfMap: perfMap
         )
         configuration.services = services.configuration
+        configuration.diskFailures = onDiskError
         return configuration
     }
 

@@ -44,7 +44,7 @@ public struct ControlCommand: ParsableCommand {
     public func validate() throws {
         guard let word = command.first else { throw ValidationError("a command is missing: see viv control --help") }
         if word == "help" { return }
-        guard let request = ControlRequest(line: command.joined(separator: " ")) else {
+        guard let request = ControlRequest(line: words) else {
             throw ValidationError("there is no command '\(command.joined(separator: " "))': see viv control --help")
         }
         if request == .save(path: "") { throw ValidationError("a file is missing: save FILE") }
@@ -66,9 +66,17 @@ public struct ControlCommand: ParsableCommand {
         for line in text.lines { print(line) }
     }
 
+    /// The command with its sizes in bytes.
+    private var words: String {
+        if command.count == 2, command[0] == "balloon", let size = ByteCount(parsing: command[1]) {
+            return "balloon \(size.bytes)"
+        }
+        return command.joined(separator: " ")
+    }
+
     /// The request; a file's name counts from here, not from where the machine was started.
     private var line: String {
-        let line = command.joined(separator: " ")
+        let line = words
         guard case .save(let path) = ControlRequest(line: line), !path.hasPrefix("/") else { return line }
         var buffer = [CChar](repeating: 0, count: 4096)
         guard unsafe getcwd(&buffer, buffer.count) != nil else { return line }

@@ -6,9 +6,10 @@ extension ControlRequest {
     public static let help: [(usage: String, meaning: String)] = [
         ("status", "whether the machine runs"),
         ("pause", "let vCPUs, devices and time stand still"),
-        ("resume", "let them go on"),
+        ("resume", "let them go on, and try a failed disk again at once"),
         ("save FILE", "write the machine to a file, for viv boot --load"),
         ("stats", "counters, as --stats prints them at the end"),
+        ("balloon BYTES", "ask the guest to give up so much of its memory"),
         ("power-button", "press the power button"),
         ("reset", "press the reset button"),
         ("quit", "end the machine at once"),
@@ -21,6 +22,9 @@ extension ControlRequest {
         let rest = words.count > 1 ? String(words[1].drop { $0 == " " }) : ""
         switch words.first {
         case "save": self = .save(path: rest)
+        case "balloon":
+            guard let byteCount = UInt64(rest) else { return nil }
+            self = .balloon(byteCount: byteCount)
         case "status" where rest.isEmpty: self = .status
         case "pause" where rest.isEmpty: self = .pause
         case "resume" where rest.isEmpty: self = .resume
@@ -37,11 +41,11 @@ extension ControlAnswer {
     /// The answer as one line of JSON.
     public var json: String {
         switch self {
-        case .done(let isPaused): "{\"ok\":true,\(Self.state(isPaused))}"
-        case .saved(let path, let byteCount, let isPaused):
-            "{\"ok\":true,\(Self.state(isPaused)),\"file\":\(Self.quoted(path)),\"bytes\":\(byteCount)}"
-        case .stats(let reports, let isPaused):
-            "{\"ok\":true,\(Self.state(isPaused)),\"stats\":{"
+        case .done(let condition): "{\"ok\":true,\(Self.state(condition))}"
+        case .saved(let path, let byteCount, let condition):
+            "{\"ok\":true,\(Self.state(condition)),\"file\":\(Self.quoted(path)),\"bytes\":\(byteCount)}"
+        case .stats(let reports, let condition):
+            "{\"ok\":true,\(Self.state(condition)),\"stats\":{"
                 + reports.map { report in
                     let rows = report.rows.map { "\(Self.quoted($0.name)):\($0.value)" }
                     return "\(Self.quoted(report.part)):{\(rows.joined(separator: ","))}"
@@ -56,7 +60,7 @@ extension ControlAnswer {
         return "{\"ok\":true,\"commands\":{\(rows.joined(separator: ","))}}"
     }
 
-    private static func state(_ isPaused: Bool) -> String { "\"state\":\"\(isPaused ? "paused" : "running")\"" }
+    private static func state(_ condition: MachineCondition) -> String { "\"state\":\"\(condition.rawValue)\"" }
 
     /// A JSON string (RFC 8259 §7).
     static func quoted(_ text: String) -> String {

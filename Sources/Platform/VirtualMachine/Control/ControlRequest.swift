@@ -7,17 +7,26 @@ public enum ControlRequest: Hashable, Sendable {
     case resume
     case save(path: String)
     case stats
+    /// Asks the guest to give up so much of its memory, in bytes.
+    case balloon(byteCount: UInt64)
     case powerButton
     case reset
     case quit
 }
 
-/// What a machine answers.
+/// Whether a machine runs.
+public enum MachineCondition: String, Hashable, Sendable {
+    case running
+    case paused
+    /// It stands still until the host's disk works again.
+    case ioError = "io-error"
+}
+
+/// What a machine answers, with what it does now.
 public enum ControlAnswer: Sendable {
-    /// It was done; whether the machine stands still now.
-    case done(isPaused: Bool)
-    case saved(path: String, byteCount: UInt64, isPaused: Bool)
-    case stats([CounterReport], isPaused: Bool)
+    case done(MachineCondition)
+    case saved(path: String, byteCount: UInt64, MachineCondition)
+    case stats([CounterReport], MachineCondition)
     /// It was not done: a whole clause.
     case refused(String)
 }
