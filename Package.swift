@@ -79,7 +79,11 @@ let package = Package(
         layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory", "MachineState"]),
         layer("Devices", "PCI", ["DeviceModel", "GuestMemory", "MachineState"]),
         layer("Devices", "Virtio", ["DeviceModel", "GuestMemory", "MachineState", "PCI"]),
-        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
+        layer(
+            "Devices",
+            "VirtioBlock",
+            ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]
+        ),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
         layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "MachineState", "NetworkFrames", "Virtio"]),
@@ -110,7 +114,8 @@ let package = Package(
             "CommandLine",
             [
                 "Boot", "DiskImage", "Engine", "GuestMemory", "MachineState", "Networking", "SystemCalls", "Telemetry",
-                "VirtioBlock", "VirtualMachine", "X86", "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "VirtioBlock", "VirtualMachine", "X86", "X86Decoder", "X86Translator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(

@@ -57,7 +57,10 @@ import Testing
         disk.bytesPerSecond = 2 << 20
         #expect(DiskConfiguration(argument: "a.img,serial=x,,1,queues=3,iops=100,bps=2M") == disk)
         #expect(DiskConfiguration(argument: "a.img,bps=4096")?.bytesPerSecond == 4096)
-        for bad in ["queues=0", "queues=17", "queues=", "iops=0", "bps=x", "serial=", "serial=123456789012345678901", "iops=1,iops=2"] {
+        for bad in [
+            "queues=0", "queues=17", "queues=", "iops=0", "bps=x", "serial=", "serial=123456789012345678901",
+            "iops=1,iops=2",
+        ] {
             #expect(DiskConfiguration(argument: "a.img," + bad) == nil, "\(bad)")
         }
     }

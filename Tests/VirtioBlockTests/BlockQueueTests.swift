@@ -185,7 +185,9 @@ import VirtioBlock
                 for slot in 0..<12 {
                     let type = [0, 1, 4, 8, 11, 13, 2, UInt32.max].randomElement(using: &numbers) ?? 0
                     let sector = [0, 3, 127, 128, 1 << 55, UInt64.max].randomElement(using: &numbers) ?? 0
-                    let bytes = (0..<Int.random(in: 0..<600, using: &numbers)).map { _ in UInt8.random(in: .min ... .max, using: &numbers) }
+                    let bytes = (0..<Int.random(in: 0..<600, using: &numbers)).map { _ in
+                        UInt8.random(in: .min ... .max, using: &numbers)
+                    }
                     try rig.offer(
                         type,
                         sector: sector,

@@ -90,10 +90,13 @@ final class BlockRig {
         try rings[queue].offer(buffers)
     }
 
-    func offerRange(_ type: UInt32, sector: UInt64, count: UInt32, flags: UInt32 = 0, slot: Int, queue: Int = 0) throws {
+    func offerRange(_ type: UInt32, sector: UInt64, count: UInt32, flags: UInt32 = 0, slot: Int, queue: Int = 0) throws
+    {
         var bytes: [UInt8] = []
         for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: sector >> UInt64(shift * 8))) }
-        for value in [count, flags] { for shift in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift * 8))) } }
+        for value in [count, flags] {
+            for shift in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift * 8))) }
+        }
         try offer(type, writing: bytes, slot: slot, queue: queue)
     }
 

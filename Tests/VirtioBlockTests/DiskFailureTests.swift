@@ -66,7 +66,8 @@ import VirtioBlock
 
     @Test(
         arguments: [
-            (.automatic, EIO, 1), (.report, ENOSPC, 1), (.report, EIO, 1), (.pause, EIO, 0), (.retry, EIO, 0), (.retry, ENOSPC, 0),
+            (.automatic, EIO, 1), (.report, ENOSPC, 1), (.report, EIO, 1), (.pause, EIO, 0), (.retry, EIO, 0),
+            (.retry, ENOSPC, 0),
         ] as [(DiskFailureReaction, CInt, UInt8)]
     )
     func `Other failures are reported or held as the user says`(
@@ -126,7 +127,9 @@ import VirtioBlock
         let file = open("\(folder)/base", O_CREAT | O_WRONLY, 0o600)
         #expect(write(file, model, byteCount) == byteCount)
         close(file)
-        for (name, backing, format) in [("middle", "base", .raw), ("top", "middle", .qcow2)] as [(String, String, DiskImageFormat)] {
+        for (name, backing, format) in [("middle", "base", .raw), ("top", "middle", .qcow2)]
+            as [(String, String, DiskImageFormat)]
+        {
             var options = QCOW2CreateOptions(byteCount: UInt64(byteCount))
             options.clusterBits = name == "top" ? 12 : 16
             options.backingPath = backing
@@ -148,7 +151,14 @@ import VirtioBlock
                         switch Int.random(in: 0..<8, using: &numbers) {
                         case 0:
                             let flags = UInt32.random(in: 0...1, using: &numbers)
-                            try rig.offerRange(13, sector: sector, count: UInt32(count / 512), flags: flags, slot: slot, queue: slot % 3)
+                            try rig.offerRange(
+                                13,
+                                sector: sector,
+                                count: UInt32(count / 512),
+                                flags: flags,
+                                slot: slot,
+                                queue: slot % 3
+                            )
                             model.replaceSubrange(start..<start + count, with: [UInt8](repeating: 0, count: count))
                         case 1: try rig.offer(4, slot: slot, queue: slot % 3)
                         default:
@@ -170,7 +180,8 @@ import VirtioBlock
             }
         }
         // Opened anew, the file says the same.
-        let reopened = try OpenedDiskImage(path: "\(folder)/top", DiskImageOptions(format: .qcow2, isReadOnly: true)).image
+        let reopened = try OpenedDiskImage(path: "\(folder)/top", DiskImageOptions(format: .qcow2, isReadOnly: true))
+            .image
         var bytes = [UInt8](repeating: 0, count: byteCount)
         try bytes.withUnsafeMutableBytes { try reopened.read(into: $0, at: 0) }
         #expect(bytes == model)

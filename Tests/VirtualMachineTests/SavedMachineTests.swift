@@ -95,7 +95,7 @@ private final class RunningMachine: @unchecked Sendable {
     /// Saves a machine that polls, and ends it.
     private func saveSample(cpus: Int = 1) throws {
         let running = try RunningMachine(try machine(configuration(Self.polling, cpus: cpus)))
-        guard case .saved(path, let byteCount, isPaused: false) = control.perform(.save(path: path)) else {
+        guard case .saved(path, let byteCount, .running) = control.perform(.save(path: path)) else {
             Issue.record("it was not saved")
             return
         }
@@ -132,7 +132,7 @@ private final class RunningMachine: @unchecked Sendable {
     @Test func `Time stands still while the machine is paused`() throws {
         defer { remove() }
         let running = try RunningMachine(try machine(configuration(Self.polling)))
-        guard case .done(isPaused: true) = control.perform(.pause) else {
+        guard case .done(.paused) = control.perform(.pause) else {
             Issue.record("it was not paused")
             return
         }
@@ -140,7 +140,7 @@ private final class RunningMachine: @unchecked Sendable {
         usleep(30_000)
         #expect(running.machine.machine.shape.nanoseconds == before)
         #expect(running.machine.machine.time.clock.nanoseconds == before)
-        guard case .done(isPaused: false) = control.perform(.resume) else {
+        guard case .done(.running) = control.perform(.resume) else {
             Issue.record("it did not go on")
             return
         }
@@ -291,9 +291,9 @@ private final class RunningMachine: @unchecked Sendable {
     }
 
     @Test func `Answers are one line of JSON`() {
-        #expect(ControlAnswer.done(isPaused: true).json == #"{"ok":true,"state":"paused"}"#)
+        #expect(ControlAnswer.done(.paused).json == #"{"ok":true,"state":"paused"}"#)
         #expect(
-            ControlAnswer.saved(path: "a\"\n", byteCount: 5, isPaused: false).json
+            ControlAnswer.saved(path: "a\"\n", byteCount: 5, .running).json
                 == #"{"ok":true,"state":"running","file":"a\"\n","bytes":5}"#
         )
         #expect(ControlAnswer.refused("no\u{1}").json == #"{"ok":false,"error":"no\u0001"}"#)

@@ -131,7 +131,8 @@ final class BlockExecutor: Sendable {
         while done < count {
             let window = done..<min(done + scratch.count, count)
             let offset = start + UInt64(done)
-            let places = (BlockRequest.headerByteCount + window.lowerBound)..<(BlockRequest.headerByteCount + window.upperBound)
+            let places =
+                (BlockRequest.headerByteCount + window.lowerBound)..<(BlockRequest.headerByteCount + window.upperBound)
             var isWhole = false
             var failure: DiskImageError?
             try driver { () throws(VirtioQueueError) in

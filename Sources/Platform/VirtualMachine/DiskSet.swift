@@ -13,7 +13,10 @@ struct DiskSet: Sendable {
     private static let usualQueueLimit = 4
 
     /// `observer`: Called by each disk when a failure begins to hold the guest (true) and when nothing holds it any more (false).
-    init(_ configuration: MachineConfiguration, observer: @escaping @Sendable (Bool) -> Void = { _ in }) throws(MachineError) {
+    init(
+        _ configuration: MachineConfiguration,
+        observer: @escaping @Sendable (Bool) -> Void = { _ in }
+    ) throws(MachineError) {
         configurations = configuration.disks
         queueCount = min(configuration.processorCount, Self.usualQueueLimit)
         failures = DiskFailurePolicy(configuration.diskFailures) { event in

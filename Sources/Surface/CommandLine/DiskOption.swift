@@ -52,7 +52,8 @@ extension DiskConfiguration: ExpressibleByArgument {
             requestsPerSecond = rate
         case "bps":
             // Plain digits are bytes here.
-            guard bytesPerSecond == nil, let rate = UInt64(value) ?? ByteCount(parsing: value).map({ UInt64($0.bytes) }),
+            guard bytesPerSecond == nil,
+                let rate = UInt64(value) ?? ByteCount(parsing: value).map({ UInt64($0.bytes) }),
                 rate > 0
             else { return false }
             bytesPerSecond = rate

@@ -1,6 +1,8 @@
 internal import Glibc
 internal import LegacyDevices
 internal import MachineState
+internal import VirtioBalloon
+internal import VirtioBlock
 
 extension VirtualMachine {
     /// Serves what was asked for, and goes on doing so for as long as the machine stands still; on the machine's thread.
