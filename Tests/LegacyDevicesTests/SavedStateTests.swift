@@ -138,7 +138,7 @@ private final class Rig {
 
     @Test func `The date goes on while the machine stands still`() throws {
         func date(_ clock: RealTimeClock) -> [UInt64] {
-            [7, 8, 9].map { register in
+            ([7, 8, 9] as [UInt64]).map { register in
                 clock.ports.write(register, at: 0, width: .byte)
                 return clock.ports.read(at: 1, width: .byte)
             }

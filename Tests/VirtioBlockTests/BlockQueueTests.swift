@@ -1,3 +1,4 @@
+import DeviceModel
 import DiskImage
 import Glibc
 import GuestMemory
@@ -183,8 +184,8 @@ import VirtioBlock
             var offered = 0
             do {
                 for slot in 0..<12 {
-                    let type = [0, 1, 4, 8, 11, 13, 2, UInt32.max].randomElement(using: &numbers) ?? 0
-                    let sector = [0, 3, 127, 128, 1 << 55, UInt64.max].randomElement(using: &numbers) ?? 0
+                    let type = ([0, 1, 4, 8, 11, 13, 2, .max] as [UInt32]).randomElement(using: &numbers) ?? 0
+                    let sector = ([0, 3, 127, 128, 1 << 55, .max] as [UInt64]).randomElement(using: &numbers) ?? 0
                     let bytes = (0..<Int.random(in: 0..<600, using: &numbers)).map { _ in
                         UInt8.random(in: .min ... .max, using: &numbers)
                     }

@@ -1,3 +1,4 @@
+import DeviceModel
 import GuestMemory
 import MachineState
 import Synchronization

@@ -23,7 +23,7 @@ extension VirtualMachine {
         case .pause: isPaused = true
         case .resume:
             isPaused = false
-            machine.pci.disks.forEach { $0.retryHeld() }
+            for disk in machine.pci.disks { disk.retryHeld() }
         case .save(let path): return save(to: path)
         case .stats: return .stats(reports, condition)
         case .balloon(let byteCount):
