@@ -7,6 +7,8 @@ internal import Synchronization
 /// A request that the host cannot carry out now is held, and tried again at intervals of the host's clock; it takes no thread
 /// meanwhile. Locks: `events`, held while the policy is told of a change; then `mutex`, held for moments and never while a
 /// request is carried out or anything is called.
+// SAFETY: every `var` is used between lock and unlock of `mutex` only; the pointers never change and live as long as this
+// object, which each thread retains.
 @safe
 final class RequestPool: @unchecked Sendable {
     enum Outcome {
@@ -19,8 +21,6 @@ final class RequestPool: @unchecked Sendable {
     /// Bytes that a thread can collect from the buffers of a request, so that the image sees one access.
     static let scratchByteCount = 1 << 20
 
-    // SAFETY: every `var` is used between lock and unlock of `mutex` only; the pointers never change and live as long as this
-    // object, which each thread retains.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     /// There is something to do.
     private let work = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
