@@ -25,6 +25,8 @@ test: toolchain
 
 bench: build
 	@Scripts/bench $(VIV)
+	@Scripts/bench-debian $(VIV)
+	@Scripts/bench-net $(VIV)
 
 fuzz: toolchain
 	@Scripts/fuzz $(SECONDS_OF_FUZZ)
