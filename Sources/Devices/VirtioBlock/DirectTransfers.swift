@@ -122,7 +122,9 @@ final class DirectTransfers: Sendable {
         } else {
             let range = BlockRequest.headerByteCount..<(BlockRequest.headerByteCount + request.dataByteCount)
             unsafe try request.chain.forEachReadable(in: range) { part, _ in
-                unsafe parts.append(iovec(iov_base: UnsafeMutableRawPointer(mutating: part.baseAddress), iov_len: part.count))
+                unsafe parts.append(
+                    iovec(iov_base: UnsafeMutableRawPointer(mutating: part.baseAddress), iov_len: part.count)
+                )
                 return true
             }
         }

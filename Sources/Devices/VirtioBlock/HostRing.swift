@@ -4,6 +4,7 @@ internal import Glibc
 /// Reads and writes of files that the host carries out while nobody waits for them: io_uring(7).
 ///
 /// One thread at a time may prepare and submit, and one may take results.
+// SAFETY: `ring` is allocated in init and freed in deinit; liburing keeps what submits and what takes results apart.
 @safe
 final class HostRing: @unchecked Sendable {
     struct Result {
@@ -14,7 +15,6 @@ final class HostRing: @unchecked Sendable {
     /// The token of ``wake()``.
     static let wakeToken = UInt64.max
 
-    // SAFETY: allocated in init and freed in deinit; liburing keeps what submits and what takes results apart.
     private let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
 
     /// Nil where the host has no io_uring, or does not give it to this process.
