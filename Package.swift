@@ -46,12 +46,15 @@ let package = Package(
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
         .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
         .systemLibrary(name: "CURing", path: "Sources/Base/CURing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "CJansson", path: "Sources/Base/CJansson", providers: [.apt(["libjansson-dev"])]),
+        .systemLibrary(name: "CSeccomp", path: "Sources/Base/CSeccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", path: "Sources/Base/CZstd", providers: [.apt(["libzstd-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
         layer("Base", "MachineState", ["SystemCalls"]),
         layer("Base", "Telemetry"),
+        layer("Base", "JSON", ["CJansson"]),
         // Machine
         layer("Machine", "GuestMemory", ["CLinux", "MachineState", "SystemCalls"]),
         layer("Machine", "X86", [], engine),
@@ -109,6 +112,7 @@ let package = Package(
                 "X86Interpreter", "X86Translator",
             ]
         ),
+        layer("Platform", "OCIRuntime", ["CLinux", "CSeccomp", "JSON", "SystemCalls"]),
         // Surface
         layer(
             "Surface",

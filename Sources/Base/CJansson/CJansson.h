@@ -1,0 +1,2 @@
+/* jansson (Debian: libjansson-dev), a JSON library. */
+#include <jansson.h>
