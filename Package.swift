@@ -114,7 +114,14 @@ let package = Package(
             name: "viv",
             dependencies: ["CommandLine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/Surface/viv",
-            swiftSettings: safe
+            swiftSettings: safe,
+            // Short commands would spend a third of their time on loading and binding the language's own libraries.
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-static-stdlib", "-lFoundationEssentials", "-l_FoundationCollections", "-l_FoundationCShims"],
+                    .when(configuration: .release)
+                )
+            ]
         ),
         .executableTarget(
             name: "vivfuzz",
