@@ -120,8 +120,8 @@ let package = Package(
             name: "vivfuzz",
             dependencies: [
                 "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "NetworkFrames", "Networking",
-                "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock",
-                "VirtualMachine", "X86", "X86Decoder", "X86Interpreter", "X86Translator",
+                "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioBalloon", "VirtioFS", "VirtioNet",
+                "VirtioVsock", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter", "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine

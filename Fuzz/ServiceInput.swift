@@ -31,8 +31,23 @@ enum ServiceInput {
         guard mkdtemp(&name) != nil else { return 0 }
         let outside = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { removeAll(Array(outside.utf8CString)) }
-        let answered = random.oneIn(3) ? try sockets(outside, &random) : try folder(outside, &random)
-        return answered
+        switch random.below(3) {
+        case 0: return try sockets(outside, &random)
+        case 1: return try rings(outside, random)
+        default: return try folder(outside, &random)
+        }
+    }
+
+    private static func rings(_ outside: String, _ random: RandomSource) throws -> Int? {
+        let inside = outside + "/folder"
+        mkdir(inside, 0o755)
+        write([1, 2, 3], to: inside + "/file")
+        write(secret, to: outside + "/secret")
+        symlink("../secret", inside + "/link")
+        let path = outside + "/v"
+        var driver = try ServiceRings(random, folder: inside, listener: VsockListener(owning: listen(at: path), path: path))
+        let served = try driver.run()
+        return read(outside + "/secret") == secret ? served : nil
     }
 
     // MARK: Shared folder
