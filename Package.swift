@@ -49,43 +49,49 @@ let package = Package(
         .systemLibrary(name: "CZstd", path: "Sources/Base/CZstd", providers: [.apt(["libzstd-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
         layer("Base", "ByteCoding"),
+        layer("Base", "MachineState", ["SystemCalls"]),
         layer("Base", "Telemetry"),
         // Machine
-        layer("Machine", "GuestMemory", ["SystemCalls"]),
+        layer("Machine", "GuestMemory", ["CLinux", "MachineState", "SystemCalls"]),
         layer("Machine", "X86", [], engine),
         layer("Machine", "X86Decoder", ["X86"], engine),
-        layer("Machine", "Engine", ["GuestMemory", "SystemCalls", "Telemetry"]),
+        layer("Machine", "Engine", ["GuestMemory", "MachineState", "SystemCalls", "Telemetry"]),
         layer("Machine", "HostCode", ["SystemCalls", "X86"], engine),
         layer(
             "Machine",
             "X86Interpreter",
-            ["CLinux", "Engine", "GuestMemory", "HostCode", "SystemCalls", "X86", "X86Decoder"],
+            ["CLinux", "Engine", "GuestMemory", "HostCode", "MachineState", "SystemCalls", "X86", "X86Decoder"],
             engine + [.unsafeFlags(["-Xllvm", "-min-jump-table-entries=1000"], .when(configuration: .release))]
         ),
         layer(
             "Machine",
             "X86Translator",
             [
-                "CLinux", "CTranslator", "Engine", "GuestMemory", "HostCode", "SystemCalls", "Telemetry", "X86",
-                "X86Decoder", "X86Interpreter",
+                "CLinux", "CTranslator", "Engine", "GuestMemory", "HostCode", "MachineState", "SystemCalls",
+                "Telemetry",
+                "X86", "X86Decoder", "X86Interpreter",
             ],
             engine
         ),
         // Devices
         layer("Devices", "DeviceModel", ["GuestMemory", "SystemCalls"]),
-        layer("Devices", "InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
-        layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory"]),
-        layer("Devices", "PCI", ["DeviceModel", "GuestMemory"]),
-        layer("Devices", "Virtio", ["DeviceModel", "GuestMemory", "PCI"]),
-        layer("Devices", "VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
-        layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
-        layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
-        layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
-        layer("Devices", "NetworkFrames"),
-        layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
-        layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
+        layer("Devices", "InterruptControllers", ["DeviceModel", "Engine", "GuestMemory", "MachineState"]),
+        layer("Devices", "LegacyDevices", ["DeviceModel", "GuestMemory", "MachineState"]),
+        layer("Devices", "PCI", ["DeviceModel", "GuestMemory", "MachineState"]),
+        layer("Devices", "Virtio", ["DeviceModel", "GuestMemory", "MachineState", "PCI"]),
+        layer(
+            "Devices",
+            "VirtioBlock",
+            ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]
+        ),
+        layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
+        layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioNet", ["DeviceModel", "GuestMemory", "MachineState", "NetworkFrames", "Virtio"]),
+        layer("Devices", "NetworkFrames", ["DeviceModel"]),
+        layer("Devices", "VirtioVsock", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
+        layer("Devices", "VirtioBalloon", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
         layer("Devices", "SharedFolder", ["CLinux", "SystemCalls"]),
-        layer("Devices", "VirtioFS", ["DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
+        layer("Devices", "VirtioFS", ["DeviceModel", "GuestMemory", "MachineState", "SharedFolder", "Virtio"]),
         layer("Devices", "DiskImage", ["CLinux", "CZlib", "CZstd", "SystemCalls"]),
         // Platform
         layer("Platform", "Boot", ["ByteCoding", "GuestMemory", "SystemCalls", "X86"]),
@@ -95,6 +101,7 @@ let package = Package(
             "VirtualMachine",
             [
                 "Boot", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "InterruptControllers", "LegacyDevices",
+                "MachineState",
                 "NetworkFrames", "Networking", "PCI", "SharedFolder", "SystemCalls", "Telemetry", "Virtio",
                 "VirtioBalloon",
                 "VirtioBlock", "VirtioConsole", "VirtioEntropy", "VirtioFS", "VirtioNet", "VirtioVsock", "X86",
@@ -106,8 +113,9 @@ let package = Package(
             "Surface",
             "CommandLine",
             [
-                "Boot", "DiskImage", "Engine", "GuestMemory", "Networking", "SystemCalls", "VirtualMachine", "X86",
-                "X86Decoder", "X86Translator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Boot", "DiskImage", "Engine", "GuestMemory", "MachineState", "Networking", "SystemCalls", "Telemetry",
+                "VirtioBlock", "VirtualMachine", "X86", "X86Decoder", "X86Translator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
         .executableTarget(
@@ -119,9 +127,10 @@ let package = Package(
         .executableTarget(
             name: "vivfuzz",
             dependencies: [
-                "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "NetworkFrames", "Networking",
-                "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioBalloon", "VirtioFS", "VirtioNet",
-                "VirtioVsock", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter", "X86Translator",
+                "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "MachineState", "NetworkFrames",
+                "Networking", "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioBalloon",
+                "VirtioFS", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+                "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
@@ -138,24 +147,28 @@ let package = Package(
         // Tests
         tests("SystemCalls"),
         tests("ByteCoding"),
+        tests("MachineState"),
         tests("Telemetry"),
         tests("GuestMemory", ["SystemCalls"]),
         tests("X86"),
         tests("X86Decoder", ["CHostProbe", "HostCode", "SystemCalls", "TestSupport", "X86"]),
         tests("Engine", ["GuestMemory"]),
         tests("HostCode", ["TestSupport", "X86"]),
-        tests("X86Interpreter", ["Engine", "GuestMemory", "HostCode", "TestSupport", "X86", "X86Decoder"]),
+        tests(
+            "X86Interpreter",
+            ["Engine", "GuestMemory", "HostCode", "MachineState", "TestSupport", "X86", "X86Decoder"]
+        ),
         tests(
             "X86Translator",
             ["Engine", "GuestMemory", "HostCode", "Telemetry", "TestSupport", "X86", "X86Interpreter"]
         ),
         tests("DeviceModel", ["GuestMemory"]),
-        tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory"]),
-        tests("LegacyDevices", ["DeviceModel", "GuestMemory"]),
-        tests("PCI", ["DeviceModel", "GuestMemory"]),
-        tests("Virtio", ["DeviceModel", "GuestMemory", "PCI"]),
-        tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "Virtio"]),
-        tests("VirtioConsole", ["DeviceModel", "GuestMemory", "Virtio"]),
+        tests("InterruptControllers", ["DeviceModel", "Engine", "GuestMemory", "MachineState"]),
+        tests("LegacyDevices", ["DeviceModel", "GuestMemory", "MachineState"]),
+        tests("PCI", ["DeviceModel", "GuestMemory", "MachineState"]),
+        tests("Virtio", ["DeviceModel", "GuestMemory", "MachineState", "PCI"]),
+        tests("VirtioBlock", ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),
+        tests("VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
         tests("VirtioEntropy", ["DeviceModel", "GuestMemory", "Virtio"]),
         tests("NetworkFrames"),
         tests("VirtioNet", ["DeviceModel", "GuestMemory", "NetworkFrames", "Virtio"]),
@@ -166,7 +179,10 @@ let package = Package(
         tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
-        tests("VirtualMachine", ["Boot", "DeviceModel", "Engine", "GuestMemory", "Telemetry", "X86"]),
+        tests(
+            "VirtualMachine",
+            ["Boot", "DeviceModel", "Engine", "GuestMemory", "MachineState", "SystemCalls", "Telemetry", "X86"]
+        ),
         tests(
             "CommandLine",
             [

@@ -49,6 +49,22 @@ import Testing
         #expect(DiskConfiguration(argument: "a,readonly,readonly") == nil)
     }
 
+    @Test func `A disk takes a serial number, queues and limits`() {
+        var disk = DiskConfiguration(path: "a.img")
+        disk.serial = "x,1"
+        disk.queueCount = 3
+        disk.requestsPerSecond = 100
+        disk.bytesPerSecond = 2 << 20
+        #expect(DiskConfiguration(argument: "a.img,serial=x,,1,queues=3,iops=100,bps=2M") == disk)
+        #expect(DiskConfiguration(argument: "a.img,bps=4096")?.bytesPerSecond == 4096)
+        for bad in [
+            "queues=0", "queues=17", "queues=", "iops=0", "bps=x", "serial=", "serial=123456789012345678901",
+            "iops=1,iops=2",
+        ] {
+            #expect(DiskConfiguration(argument: "a.img," + bad) == nil, "\(bad)")
+        }
+    }
+
     @Test func `A trace is a list of classes and perhaps a file`() {
         #expect(TraceConfiguration(argument: "exits,io") == TraceConfiguration(events: [.exits, .io]))
         #expect(TraceConfiguration(argument: "blocks:f:g") == TraceConfiguration(events: .blocks, path: "f:g"))

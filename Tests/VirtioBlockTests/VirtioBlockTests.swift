@@ -1,3 +1,4 @@
+import DeviceModel
 import DiskImage
 import Glibc
 import GuestMemory
@@ -25,7 +26,11 @@ final class BlockFixture {
         close(descriptor)
         memory = try GuestMemory(byteCount: 0x10_0000)
         ring = DriverRing(memory)
-        device = VirtioBlock(try RawDiskImage(path: path, isReadOnly: isReadOnly), identifier: "disk-0")
+        device = VirtioBlock(
+            try RawDiskImage(path: path, isReadOnly: isReadOnly),
+            VirtioBlockConfiguration(identifier: "disk-0"),
+            timers: ManualTimerService()
+        )
         device.activate(Activation(memory: memory, features: .version1, queues: [try ring.queue()]))
     }
     deinit { unlink(path) }
@@ -40,9 +45,15 @@ final class BlockFixture {
         if let data { buffers.append((Self.data, data.0, data.isWritable)) }
         buffers.append((Self.status, 1, true))
         try ring.offer(buffers)
-        try device.process(queue: 0)
+        try process()
         let used = try #require(try ring.takeUsed())
         return (try memory.load(UInt8.self, at: GuestAddress(Self.status)), used.byteCount)
+    }
+
+    /// Serves what was made available, up to its end.
+    func process() throws {
+        try device.process(queue: 0)
+        try #require(device.drain())
     }
 
     func data(_ count: Int) throws -> [UInt8] { try memory.copyOut(at: GuestAddress(Self.data), byteCount: count) }
@@ -62,6 +73,8 @@ final class BlockFixture {
         #expect(fixture.device.readConfig(at: 0, width: .qword) == 8)
         #expect(fixture.device.readConfig(at: 12, width: .dword) == 254)
         #expect(fixture.device.readConfig(at: 20, width: .dword) == 512)
+        #expect(fixture.device.readConfig(at: 24, width: .byte) == 3)
+        #expect(fixture.device.readConfig(at: 44, width: .dword) == 8)
         #expect(fixture.device.readConfig(at: 34, width: .word) == 1)
         #expect(fixture.device.readConfig(at: 36, width: .dword) == 1 << 22)
         #expect(fixture.device.readConfig(at: 56, width: .byte) == 1)
@@ -86,7 +99,7 @@ final class BlockFixture {
         try fixture.ring.offer([
             (0x8000, 3, false), (0x8003, 13, false), (0x9000, 100, true), (0xB000, 413, true),
         ])
-        try fixture.device.process(queue: 0)
+        try fixture.process()
         #expect(try fixture.ring.takeUsed()?.byteCount == 513)
         let tail = try fixture.memory.copyOut(at: GuestAddress(0xB000), byteCount: 413)
         #expect(tail == [UInt8](repeating: 5, count: 412) + [0])
@@ -97,7 +110,7 @@ final class BlockFixture {
         try fixture.memory.store(0 as UInt64, at: GuestAddress(0x8000))
         try fixture.memory.store(5 as UInt64, at: GuestAddress(0x8008))
         try fixture.ring.offer([(0x8000, 16, false), (0x9000, 700, true), (0xB000, 325, true)])
-        try fixture.device.process(queue: 0)
+        try fixture.process()
         #expect(try fixture.ring.takeUsed()?.byteCount == 1025)
         #expect(try fixture.data(700) == [UInt8](repeating: 5, count: 512) + [UInt8](repeating: 6, count: 188))
         let tail = try fixture.memory.copyOut(at: GuestAddress(0xB000), byteCount: 325)
@@ -108,7 +121,7 @@ final class BlockFixture {
         try fixture.memory.copyIn(Array(written[..<700]), at: GuestAddress(0x9000))
         try fixture.memory.copyIn(Array(written[700...]), at: GuestAddress(0xB000))
         try fixture.ring.offer([(0x8000, 16, false), (0x9000, 700, false), (0xB000, 324, false), (0xA000, 1, true)])
-        try fixture.device.process(queue: 0)
+        try fixture.process()
         #expect(try fixture.ring.takeUsed()?.byteCount == 1)
         #expect(try fixture.request(0, sector: 5, data: (1024, isWritable: true)) == (0, 1025))
         #expect(try fixture.data(1024) == written)

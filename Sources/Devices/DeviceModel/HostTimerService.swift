@@ -8,9 +8,11 @@ internal import SystemCalls
 public final class HostTimerService: TimerService {
     private let core: TimerThread
 
-    /// Starts the thread; time starts at 0 and runs.
-    public init() {
-        core = TimerThread()
+    /// Starts the thread.
+    ///
+    /// `now`: What the time is at the start. `isPaused`: Whether it stands still until ``resume()``.
+    public init(now: UInt64 = 0, isPaused: Bool = false) {
+        core = TimerThread(now: now, isPaused: isPaused)
         core.start()
     }
 
@@ -22,8 +24,14 @@ public final class HostTimerService: TimerService {
         QueuedTimer(handler: handler) { [weak core] timer, deadline in core?.set(timer, deadline) }
     }
 
-    /// Lets time stand still; no timer fires until ``resume()``, but one whose handler has already begun.
-    public func pause() { core.pause() }
+    /// The host's time (``HostTime/nanoseconds``) at which the machine's was 0, if it had never paused.
+    public var origin: UInt64 { core.withLock { core.origin } }
+
+    /// Lets time stand still, at what it returns.
+    ///
+    /// No handler runs any more when it returns, and none until ``resume()``; not to be called by a handler.
+    @discardableResult
+    public func pause() -> UInt64 { core.pause() }
     public func resume() { core.resume() }
     /// Ends the thread; no timer fires any more.
     public func stop() { core.stop() }
@@ -37,13 +45,18 @@ private final class TimerThread: @unchecked Sendable {
     private let wakeUp: UnsafeMutablePointer<pthread_cond_t>
     private var queue = DeadlineQueue()
     /// The host's time at which the machine's was 0, if it had never paused.
-    private var origin: UInt64
+    private(set) var origin: UInt64
     private var pausedAt: UInt64?
+    /// A handler runs.
+    private var isFiring = false
+    private let isIdle: UnsafeMutablePointer<pthread_cond_t>
     private var isStopped = false
     /// What the thread sleeps until, in machine time; 0 while it is awake.
     private var sleepsUntil: UInt64 = 0
 
-    init() {
+    init(now: UInt64, isPaused: Bool) {
+        unsafe isIdle = .allocate(capacity: 1)
+        unsafe pthread_cond_init(isIdle, nil)
         unsafe mutex = .allocate(capacity: 1)
         unsafe wakeUp = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)
@@ -52,10 +65,13 @@ private final class TimerThread: @unchecked Sendable {
         unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
         unsafe pthread_cond_init(wakeUp, &attributes)
         unsafe pthread_condattr_destroy(&attributes)
-        origin = HostTime.nanoseconds
+        origin = HostTime.nanoseconds &- now
+        pausedAt = isPaused ? now : nil
     }
 
     deinit {
+        unsafe pthread_cond_destroy(isIdle)
+        unsafe isIdle.deallocate()
         unsafe pthread_cond_destroy(wakeUp)
         unsafe pthread_mutex_destroy(mutex)
         unsafe wakeUp.deallocate()
@@ -97,7 +113,14 @@ private final class TimerThread: @unchecked Sendable {
         }
     }
 
-    func pause() { withLock { pausedAt = time() } }
+    func pause() -> UInt64 {
+        withLock {
+            let now = time()
+            pausedAt = now
+            while isFiring { unsafe pthread_cond_wait(isIdle, mutex) }
+            return now
+        }
+    }
 
     func resume() {
         withLock {
@@ -123,6 +146,8 @@ private final class TimerThread: @unchecked Sendable {
     /// Sleeps until a timer is due; nil when the service was stopped.
     private func nextDue() -> QueuedTimer? {
         withLock {
+            isFiring = false
+            unsafe pthread_cond_broadcast(isIdle)
             while !isStopped {
                 guard pausedAt == nil, let earliest = queue.earliest else {
                     sleepsUntil = pausedAt == nil ? .max : 0
@@ -131,7 +156,10 @@ private final class TimerThread: @unchecked Sendable {
                 }
                 sleepsUntil = 0
                 let now = time()
-                if let timer = queue.removeDue(at: now) { return timer }
+                if let timer = queue.removeDue(at: now) {
+                    isFiring = true
+                    return timer
+                }
                 sleepsUntil = earliest
                 // A day at a time: far deadlines lie past the clock's range, and the two clocks drift apart by millionths.
                 let wait = min(earliest &- now, 86_400_000_000_000)

@@ -18,7 +18,7 @@ public final class IOAPIC: BusDevice {
         var levels: UInt32 = 0
     }
 
-    private let state: Mutex<State>
+    let state: Mutex<State>
     private let initialID: UInt8
     private let fabric: InterruptFabric
 

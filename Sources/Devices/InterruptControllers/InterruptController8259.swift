@@ -15,7 +15,7 @@ public final class InterruptController8259: ExternalInterruptSource {
         var output: Bool { first.request(cascade: second.request(cascade: false) != nil) != nil }
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let output: InterruptLine
 
     /// - Parameter output: INTR: ``InterruptFabric/externalInterruptLine``.

@@ -15,7 +15,7 @@ public final class LocalAPIC: InterruptController {
     let timers: any TimerService
     let clock: any MachineClock
     let physicalAddressWidth: Int
-    private let timer = Mutex<(any DeviceTimer)?>(nil)
+    let timer = Mutex<(any DeviceTimer)?>(nil)
 
     private struct Processor {
         weak var cpu: (any VirtualCPU)?

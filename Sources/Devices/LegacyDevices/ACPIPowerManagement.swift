@@ -34,7 +34,7 @@ public final class ACPIPowerManagement: Sendable {
         var interruptLevel: Bool { status & enable & 0x0721 != 0 || eventStatus & eventEnable != 0 }
     }
 
-    private enum Event {
+    enum Event {
         static let timer: UInt16 = 1 << 0
         static let global: UInt16 = 1 << 5
         static let powerButton: UInt16 = 1 << 8
@@ -43,12 +43,12 @@ public final class ACPIPowerManagement: Sendable {
     }
 
     private static let clock = Frequency(hertz: timerFrequency)
-    private let state: Mutex<State>
+    let state: Mutex<State>
     private let timerWidth: UInt64
-    private let timers: any TimerService
-    private let interrupt: InterruptLine
+    let timers: any TimerService
+    let interrupt: InterruptLine
     private let machine: any MachineRequestSink
-    private let timer = Mutex<(any DeviceTimer)?>(nil)
+    let timer = Mutex<(any DeviceTimer)?>(nil)
 
     /// - Parameters:
     ///   - isTimer32Bits: Whether the PM timer has 32 bits (FADT flag TMR_VAL_EXT), else 24.
@@ -94,7 +94,7 @@ public final class ACPIPowerManagement: Sendable {
     private var ticks: UInt64 { Self.clock.ticks(in: timers.now) }
 
     /// Changes the registers, then brings the wire and the timer in line.
-    private func change<Result>(_ body: (inout State) -> Result) -> Result {
+    func change<Result>(_ body: (inout State) -> Result) -> Result {
         let halves = ticks >> (timerWidth - 1)
         let (result, hasChanged, isNew) = state.withLock { state -> (Result, Bool, Bool) in
             let before = state.interruptLevel

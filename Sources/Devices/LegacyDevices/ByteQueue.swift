@@ -4,6 +4,8 @@ struct ByteQueue: Hashable, Sendable {
     private var first = 0
 
     var count: Int { bytes.count - first }
+    /// What is in the queue, the first byte first.
+    var contents: ArraySlice<UInt8> { bytes[first...] }
     var isEmpty: Bool { first == bytes.count }
 
     mutating func append(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }

@@ -4,15 +4,15 @@ internal import Synchronization
 
 /// The ports that firmware and test programs report by: a console at 0xE9, the progress code at 0x80, and an exit at 0xF4.
 public final class DebugPorts: Sendable {
-    private struct State {
+    struct State {
         var progressCode: UInt8 = 0
         var line: [UInt8] = []
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let output: Mutex<(any SerialOutput)?>
     private let machine: any MachineRequestSink
-    private static let batchByteCount = 1024
+    static let batchByteCount = 1024
 
     /// - Parameters:
     ///   - output: Where console bytes go, a line at a time; nil drops them.

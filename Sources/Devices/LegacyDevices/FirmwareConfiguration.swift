@@ -40,7 +40,7 @@ public final class FirmwareConfiguration: Sendable {
         static let write: UInt32 = 16
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let memory: GuestMemory
 
     /// - Parameter memory: Where DMA goes.

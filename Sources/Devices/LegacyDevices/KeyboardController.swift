@@ -19,7 +19,7 @@ public final class KeyboardController: Sendable {
         var output: [(byte: UInt8, isAuxiliary: Bool)] = []
         var keyboard = Keyboard()
 
-        private static let outputLimit = 64
+        static let outputLimit = 64
 
         mutating func put(_ byte: UInt8, isAuxiliary: Bool = false) {
             guard output.count < Self.outputLimit else { return }
@@ -30,9 +30,9 @@ public final class KeyboardController: Sendable {
         var auxiliaryInterrupt: Bool { commandByte & 2 != 0 && output.first?.isAuxiliary ?? false }
     }
 
-    private let state = Mutex(State())
-    private let interrupt: InterruptLine
-    private let auxiliaryInterrupt: InterruptLine
+    let state = Mutex(State())
+    let interrupt: InterruptLine
+    let auxiliaryInterrupt: InterruptLine
     private let machine: any MachineRequestSink
     private let addressLine20: @Sendable (Bool) -> Void
 

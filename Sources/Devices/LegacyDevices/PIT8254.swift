@@ -27,10 +27,10 @@ public final class PIT8254: Sendable {
     /// Interrupts come no closer than this, in nanoseconds.
     private static let shortestPeriod: UInt64 = 20_000
 
-    private let state = Mutex(State())
-    private let timers: any TimerService
-    private let interrupt: InterruptLine
-    private let timer = Mutex<(any DeviceTimer)?>(nil)
+    let state = Mutex(State())
+    let timers: any TimerService
+    let interrupt: InterruptLine
+    let timer = Mutex<(any DeviceTimer)?>(nil)
 
     /// - Parameters:
     ///   - timers: The machine's time, which the channels count.
@@ -60,12 +60,16 @@ public final class PIT8254: Sendable {
             state.channels[0].settle(tick)
             state.edgeTick = state.channels[0].nextRisingEdge(after: tick)
             state.edge = state.edgeTick.map { max(Self.clock.nanoseconds(for: $0), time &+ 1) }
-            // Periodic modes are seen as edges only: the wire is high but for the moment of the edge.
-            let mode = state.channels[0].mode
-            return mode == 2 || mode == 3 || state.channels[0].output(tick)
+            return state.outputLevel(tick)
         }
         interrupt.set(level)
         timer.withLock { $0 }?.follow { state.withLock { $0.edge } }
+    }
+
+    /// The level of interrupt 0 now.
+    var outputLevel: Bool {
+        let now = now
+        return state.withLock { $0.outputLevel(now) }
     }
 
     private func edgeDue() {
@@ -140,6 +144,14 @@ public final class PIT8254: Sendable {
 }
 
 extension PIT8254.State {
+    /// The level of interrupt 0.
+    ///
+    /// Periodic modes are seen as edges only: the wire is high but for the moment of the edge.
+    func outputLevel(_ tick: UInt64) -> Bool {
+        let mode = channels[0].mode
+        return mode == 2 || mode == 3 || channels[0].output(tick)
+    }
+
     /// A write to the control register; whether it changed channel 0's counting.
     mutating func control(_ value: UInt8, now: UInt64) -> Bool {
         let channel = Int(value >> 6)

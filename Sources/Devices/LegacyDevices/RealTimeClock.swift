@@ -7,13 +7,17 @@ internal import Synchronization
 public final class RealTimeClock: Sendable {
     static let crystal = Frequency(hertz: 32_768)
 
-    private let state: Mutex<State>
-    private let timers: any TimerService
-    private let interrupt: InterruptLine
-    private let timer = Mutex<(any DeviceTimer)?>(nil)
+    let state: Mutex<State>
+    let timers: any TimerService
+    let interrupt: InterruptLine
+    let timer = Mutex<(any DeviceTimer)?>(nil)
+    /// The clock was not set by hand: it goes on while the machine's time stands still.
+    let followsHost: Bool
+    /// What the clock is ahead of the host's, while the machine's time stands still.
+    let pausedOffset = Mutex<ClockOffset?>(nil)
 
     /// - Parameters:
-    ///   - start: The clock's time when the machine starts, in seconds since 1970; nil for the host's.
+    ///   - start: The clock's time when the machine starts, in seconds since 1970; nil for the host's, also after pauses.
     ///   - timers: What moves the clock on.
     ///   - interrupt: Interrupt 8.
     public init(start: Int64? = nil, timers: any TimerService, interrupt: InterruptLine) {
@@ -25,6 +29,7 @@ public final class RealTimeClock: Sendable {
         if start == nil, UInt64(host.tv_nsec) <= now { fresh.phase = now - UInt64(host.tv_nsec) }
         fresh.restart(now)
         state = Mutex(fresh)
+        followsHost = start == nil
         self.timers = timers
         self.interrupt = interrupt
         let newTimer = timers.makeTimer { [weak self] in self?.change { _, _ in } }
@@ -87,7 +92,7 @@ public final class RealTimeClock: Sendable {
     }
 
     /// Changes the registers, then brings the wire and the timer in line.
-    private func change<Result>(_ body: (inout State, UInt64) -> Result) -> Result {
+    func change<Result>(_ body: (inout State, UInt64) -> Result) -> Result {
         let now = timers.now
         let (result, hasChanged, isNew) = state.withLock { state -> (Result, Bool, Bool) in
             let before = state.interruptLevel

@@ -5,13 +5,13 @@ internal import Synchronization
 /// The chipset's ways to reset a PC: the reset control register at 0xCF9 (ICH9 datasheet §13.7.5; the FADT's reset register, value
 /// 6) and port 0x92 with the fast A20 gate.
 public final class ResetControl: Sendable {
-    private struct State {
+    struct State {
         var control: UInt8 = 0
         /// Bit 1: the A20 gate is open.
         var systemControl: UInt8 = 2
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let machine: any MachineRequestSink
     private let addressLine20: @Sendable (Bool) -> Void
 

@@ -18,7 +18,7 @@ public final class UART16550A: BusDevice {
 
     let state = Mutex(State())
     private let timers: any TimerService
-    private let interrupt: InterruptLine
+    let interrupt: InterruptLine
     private let output: Mutex<any SerialOutput>
     private let timer = Mutex<(any DeviceTimer)?>(nil)
 
@@ -86,7 +86,7 @@ public final class UART16550A: BusDevice {
         }
     }
 
-    private func change<Result>(_ body: (inout State) -> Result) -> Result {
+    func change<Result>(_ body: (inout State) -> Result) -> Result {
         let (result, hasChanged) = state.withLock { state -> (Result, Bool) in
             let before = state.interruptLevel
             let result = body(&state)

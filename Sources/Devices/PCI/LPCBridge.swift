@@ -77,7 +77,7 @@ public final class LPCBridge: PCIFunction {
         tellPowerManagement()
     }
 
-    private func tellPowerManagement() {
+    func tellPowerManagement() {
         let base =
             UInt16(truncatingIfNeeded: configuration.read(at: Register.powerManagementBase, width: .word)) & 0xFF80
         let isEnabled = configuration.read(at: Register.acpiControl, width: .byte) & 0x80 != 0

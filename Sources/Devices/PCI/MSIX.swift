@@ -10,7 +10,7 @@ public final class MSIX: BusDevice {
     public static let identifier: UInt8 = 0x11
     private static let entryByteCount = 16
 
-    private struct State {
+    struct State {
         var table: [UInt8]
         var pending: [Bool]
         var isEnabled = false
@@ -46,7 +46,7 @@ public final class MSIX: BusDevice {
             return released
         }
     }
-    private let state: Mutex<State>
+    let state: Mutex<State>
     public let vectorCount: Int
     /// Where the pending bits start, in bytes after the table.
     public let pendingOffset: Int
@@ -112,11 +112,14 @@ public final class MSIX: BusDevice {
                 let place = offset &+ UInt64(index)
                 guard place < UInt64(state.table.count) else { return }
                 let byte = UInt8(truncatingIfNeeded: value >> UInt64(index * 8))
-                // Of the control word only the mask bit exists; of the address the low two bits do not.
-                let mask: UInt8 = place % 16 >= 12 ? (place % 16 == 12 ? 0x01 : 0) : place % 16 == 0 ? 0xFC : 0xFF
-                state.table[Int(place)] = byte & mask
+                state.table[Int(place)] = byte & Self.tableMask(place)
             }
         }
+    }
+
+    /// The bits that exist at `place` of the table: of the control word only the mask bit, of the address all but the low two.
+    static func tableMask(_ place: UInt64) -> UInt8 {
+        place % 16 >= 12 ? (place % 16 == 12 ? 0x01 : 0) : place % 16 == 0 ? 0xFC : 0xFF
     }
 
     private func change(_ body: (inout State) -> Void) {

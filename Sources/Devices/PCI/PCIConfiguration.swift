@@ -19,7 +19,7 @@ public final class PCIConfiguration: Sendable {
     public let msi: PCIMessageInterrupt?
     private let msixOffset: Int?
     private let msiOffset: Int?
-    private let space: Mutex<PCIConfigurationSpace>
+    let space: Mutex<PCIConfigurationSpace>
     private let mappings: Mutex<Mappings>
 
     /// Makes the registers after reset, connected to nothing.
@@ -111,7 +111,7 @@ public final class PCIConfiguration: Sendable {
         msi?.connect(to: nil)
     }
 
-    private func registersChanged() {
+    func registersChanged() {
         mappings.withLock { mappings in
             let now = space.withLock { $0 }
             updateDecoding(now, &mappings)

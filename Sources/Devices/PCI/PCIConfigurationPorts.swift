@@ -8,10 +8,10 @@ internal import Synchronization
 public final class PCIConfigurationPorts: BusDevice {
     public static let basePort: UInt64 = 0xCF8
     public static let byteCount: UInt64 = 8
-    private static let addressMask: UInt32 = 0x80FF_FFFC
+    static let addressMask: UInt32 = 0x80FF_FFFC
 
     private let bus: PCIBus
-    private let address = Mutex<UInt32>(0)
+    let address = Mutex<UInt32>(0)
 
     public init(_ bus: PCIBus) { self.bus = bus }
 

@@ -27,9 +27,9 @@ public struct PCIConfigurationSpace: Sendable {
         static let writable: UInt16 = 0x0547
     }
 
-    private var bytes = [UInt8](repeating: 0, count: byteCount)
-    private var writeMasks = [UInt8](repeating: 0, count: byteCount)
-    private var clearMasks = [UInt8](repeating: 0, count: byteCount)
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    private(set) var writeMasks = [UInt8](repeating: 0, count: byteCount)
+    private(set) var clearMasks = [UInt8](repeating: 0, count: byteCount)
     private var resetBytes: [UInt8] = []
     private var lastCapability: Int?
     private var capabilityEnd = 0x40

@@ -57,7 +57,7 @@ public final class PCIHostBridge: PCIFunction {
         moveWindow()
     }
 
-    private func moveWindow() {
+    func moveWindow() {
         mapped.withLock { mapped in
             let (low, high) = configuration.update { ($0.dword(at: Self.pciexbar), $0.dword(at: Self.pciexbar + 4)) }
             var wanted: (base: UInt64, byteCount: UInt64)?

@@ -59,5 +59,7 @@ public final class PCIMessageInterrupt: Sendable {
         sink?.deliver(message)
     }
 
+    func setPending(_ isPending: Bool) { state.withLock { $0.isPending = isPending } }
+
     var pendingBits: UInt32 { state.withLock { $0.isPending ? 1 : 0 } }
 }

@@ -26,6 +26,9 @@ struct FolderState {
         handleLimit = max(16, descriptorLimit / 4)
     }
 
+    /// A driver has mounted the folder.
+    var isMounted = false
+
     var nodeCount: Int { nodes.count }
     var handleCount: Int { handles.count }
 
@@ -89,5 +92,6 @@ struct FolderState {
         nodes = [:]
         identifiers = [:]
         handles = [:]
+        isMounted = false
     }
 }

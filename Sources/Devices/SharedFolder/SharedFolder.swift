@@ -55,6 +55,9 @@ public final class SharedFolder: Sendable {
     /// The inodes that the guest knows, and what it has open.
     public var counts: (nodes: Int, handles: Int) { state.withLock { ($0.nodeCount, $0.handleCount) } }
 
+    /// Whether a guest has mounted the folder.
+    public var isMounted: Bool { state.withLock { $0.isMounted } }
+
     /// Closes everything; the guest starts anew.
     public func reset() { state.withLock { $0.clear() } }
 
@@ -198,6 +201,7 @@ public final class SharedFolder: Sendable {
         let readAhead = try arguments.take(UInt32.self)
         let flags = try arguments.take(UInt32.self)
         reset()
+        state.withLock { $0.isMounted = true }
         answer.max_readahead = readAhead
         answer.flags = flags & Self.features
         answer.max_background = 64

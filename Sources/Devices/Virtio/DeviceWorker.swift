@@ -8,31 +8,61 @@ public final class DeviceWorker: Sendable {
     /// What the thread and the owner share.
     @safe
     private final class Mailbox: @unchecked Sendable {
-        // SAFETY: `semaphore` never moves, is made in init and destroyed in deinit; sem_post and sem_wait are thread-safe.
+        // SAFETY: the semaphores never move, are made in init and destroyed in deinit; sem_post and sem_wait are thread-safe.
         let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+        /// Posted by the thread once it stands still, and by the owner to let it go on.
+        let parked = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+        let released = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+        let isPausing = Atomic<Bool>(false)
         let pending = Atomic<UInt64>(0)
         let isStopping = Atomic<Bool>(false)
         let serve: @Sendable (Int) -> Void
 
         init(_ serve: @escaping @Sendable (Int) -> Void) {
             self.serve = serve
-            unsafe semaphore.initialize(to: sem_t())
-            unsafe sem_init(semaphore, 0, 0)
+            unsafe Self.make(semaphore)
+            unsafe Self.make(parked)
+            unsafe Self.make(released)
         }
 
         deinit {
-            unsafe sem_destroy(semaphore)
-            unsafe semaphore.deallocate()
+            unsafe Self.free(semaphore)
+            unsafe Self.free(parked)
+            unsafe Self.free(released)
         }
 
         func post() { unsafe sem_post(semaphore) }
 
+        private static func make(_ semaphore: UnsafeMutablePointer<sem_t>) {
+            unsafe semaphore.initialize(to: sem_t())
+            unsafe sem_init(semaphore, 0, 0)
+        }
+
+        private static func free(_ semaphore: UnsafeMutablePointer<sem_t>) {
+            unsafe sem_destroy(semaphore)
+            unsafe semaphore.deallocate()
+        }
+
+        static func wait(_ semaphore: UnsafeMutablePointer<sem_t>) {
+            while unsafe sem_wait(semaphore) != 0 && errno == EINTR {}
+        }
+
         func run() {
             while true {
-                while unsafe sem_wait(semaphore) != 0 && errno == EINTR {}
+                unsafe Self.wait(semaphore)
                 if isStopping.load(ordering: .acquiring) { return }
+                if isPausing.load(ordering: .acquiring) {
+                    unsafe sem_post(parked)
+                    unsafe Self.wait(released)
+                    if isStopping.load(ordering: .acquiring) { return }
+                }
                 var bits = pending.exchange(0, ordering: .acquiringAndReleasing)
                 while bits != 0 {
+                    if isPausing.load(ordering: .acquiring) {
+                        // Served after the pause.
+                        _ = pending.bitwiseOr(bits, ordering: .acquiringAndReleasing)
+                        break
+                    }
                     let queue = bits.trailingZeroBitCount
                     bits &= bits &- 1
                     if isStopping.load(ordering: .relaxed) { return }
@@ -83,6 +113,22 @@ public final class DeviceWorker: Sendable {
         if before == 0 { mailbox.post() }
     }
 
+    /// Returns when the thread serves nothing any more; what is signalled from now on waits for ``resume()``.
+    ///
+    /// Not on the thread itself, and not while it is being stopped.
+    public func pause() {
+        guard thread.withLock({ $0 != nil }), !mailbox.isPausing.exchange(true, ordering: .acquiringAndReleasing) else {
+            return
+        }
+        mailbox.post()
+        unsafe Mailbox.wait(mailbox.parked)
+    }
+
+    public func resume() {
+        guard mailbox.isPausing.exchange(false, ordering: .acquiringAndReleasing) else { return }
+        unsafe sem_post(mailbox.released)
+    }
+
     /// Ends the thread, and waits for that unless it is the calling one.
     ///
     /// Later signals do nothing.
@@ -94,6 +140,7 @@ public final class DeviceWorker: Sendable {
         guard let thread else { return }
         mailbox.isStopping.store(true, ordering: .releasing)
         mailbox.post()
+        resume()
         if pthread_equal(thread, pthread_self()) != 0 {
             pthread_detach(thread)
         } else {

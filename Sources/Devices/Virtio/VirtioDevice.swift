@@ -52,6 +52,14 @@ public protocol VirtioDevice: AnyObject, Sendable {
     func process(queue: Int) throws(VirtioQueueError)
     /// Stops using the queues before returning. The worker has stopped.
     func reset()
+    /// How many of the last chains that were taken from a queue the device keeps unused, while the worker stands still.
+    ///
+    /// A saved device has not taken them: the one that is taken up finds them in the ring again.
+    func keptChainCount(ofQueue queue: Int) -> Int
+}
+
+extension VirtioDevice {
+    public func keptChainCount(ofQueue queue: Int) -> Int { 0 }
 }
 
 /// The bytes of a device's configuration structure.

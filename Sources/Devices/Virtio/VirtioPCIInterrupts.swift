@@ -6,14 +6,14 @@ internal import Synchronization
 final class VirtioPCIInterrupts: VirtioInterrupts {
     static let noVector: UInt16 = 0xFFFF
 
-    private struct State {
+    struct State {
         var isr: UInt8 = 0
         var configurationVector = noVector
         var queueVectors: [UInt16]
     }
     private let vectors: MSIX
     private let pin: PCIInterruptPin
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     init(queueCount: Int, vectors: MSIX, pin: PCIInterruptPin) {
         self.vectors = vectors
@@ -66,5 +66,5 @@ final class VirtioPCIInterrupts: VirtioInterrupts {
         state.withLock { if $0.queueVectors.indices.contains(queue) { $0.queueVectors[queue] = valid(vector) } }
     }
 
-    private func valid(_ vector: UInt16) -> UInt16 { Int(vector) < vectors.vectorCount ? vector : Self.noVector }
+    func valid(_ vector: UInt16) -> UInt16 { Int(vector) < vectors.vectorCount ? vector : Self.noVector }
 }

@@ -8,6 +8,7 @@ public import PCI
 public final class VirtioPCITransport: PCIFunction {
     public let configuration: PCIConfiguration
     public let core: VirtioTransportCore
+    let interrupts: VirtioPCIInterrupts
     private let registers: VirtioPCIRegisters
     /// Where the PCI configuration access capability lies (§4.1.4.9).
     private let accessOffset: Int
@@ -25,6 +26,7 @@ public final class VirtioPCITransport: PCIFunction {
         let vectors = MSIX(vectorCount: queueCount + 1)
         let pin = PCIInterruptPin()
         let interrupts = VirtioPCIInterrupts(queueCount: queueCount, vectors: vectors, pin: pin)
+        self.interrupts = interrupts
         core = VirtioTransportCore(device, memory: memory, interrupts: interrupts)
         registers = VirtioPCIRegisters(core: core, interrupts: interrupts, vectors: vectors)
 

@@ -6,22 +6,31 @@ internal import Synchronization
 /// Used by one thread at a time, the device's worker; the lock only proves it. The lock is not held while the driver is
 /// notified.
 public final class VirtioQueue: Sendable {
-    private struct Progress {
+    /// How far device and driver have come with the queue; what a saved queue is taken up with.
+    public struct Progress: Hashable, Sendable {
         /// How many chains were taken, modulo 2^16.
-        var taken: UInt16 = 0
+        public var taken: UInt16
         /// How many were given back.
-        var used: UInt16 = 0
+        public var used: UInt16
         /// `used` when the driver was last told.
-        var told: UInt16 = 0
+        public var told: UInt16
+
+        public init(taken: UInt16 = 0, used: UInt16 = 0, told: UInt16 = 0) {
+            self.taken = taken
+            self.used = used
+            self.told = told
+        }
     }
 
     public var size: UInt16 { ring.size }
     private let ring: SplitRing
     private let features: VirtioFeatures
     private let interrupt: @Sendable () -> Void
-    private let progress = Mutex(Progress())
+    private let progress: Mutex<Progress>
 
-    /// `interrupt`: Sends the queue's interrupt, on the calling thread.
+    /// A queue whose rings may have been in use before.
+    ///
+    /// `progress`: Where to go on. `interrupt`: Sends the queue's interrupt, on the calling thread.
     /// - Throws: ``VirtioQueueError/badSize(_:)``, ``VirtioQueueError/badRing(_:)``.
     public init(
         size: UInt16,
@@ -30,6 +39,7 @@ public final class VirtioQueue: Sendable {
         used: GuestAddress,
         memory: GuestMemory,
         features: VirtioFeatures,
+        progress: Progress = Progress(),
         interrupt: @escaping @Sendable () -> Void
     ) throws(VirtioQueueError) {
         ring = try SplitRing(
@@ -40,8 +50,12 @@ public final class VirtioQueue: Sendable {
             memory: memory
         )
         self.features = features
+        self.progress = Mutex(progress)
         self.interrupt = interrupt
     }
+
+    /// How far the queue has come, to be saved while nobody uses it.
+    public var saved: Progress { progress.withLock { $0 } }
 
     /// The next chain that the driver made available, or nil.
     public func next() throws(VirtioQueueError) -> DescriptorChain? {

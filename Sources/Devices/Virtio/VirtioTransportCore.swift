@@ -26,7 +26,7 @@ public final class VirtioTransportCore: Sendable {
         public var used: UInt64 = 0
     }
 
-    private struct Registers {
+    struct Registers {
         var status: UInt8 = 0
         var deviceFeatureSelect: UInt32 = 0
         var driverFeatureSelect: UInt32 = 0
@@ -35,17 +35,19 @@ public final class VirtioTransportCore: Sendable {
         var queues: [QueueSetup]
         var generation: UInt8 = 0
         var worker: DeviceWorker?
+        /// The queues of the active device.
+        var active: [VirtioQueue?] = []
         var failure: VirtioQueueError?
     }
 
     public let device: any VirtioDevice
     private let memory: GuestMemory
     private let interrupts: any VirtioInterrupts
-    private let offered: VirtioFeatures
-    private let queueSizes: [UInt16]
-    private let registers: Mutex<Registers>
+    let offered: VirtioFeatures
+    let queueSizes: [UInt16]
+    let registers: Mutex<Registers>
     /// The worker of the active device.
-    private let lifecycle = Mutex<DeviceWorker?>(nil)
+    let lifecycle = Mutex<DeviceWorker?>(nil)
 
     public init(_ device: any VirtioDevice, memory: GuestMemory, interrupts: any VirtioInterrupts) {
         precondition(device.queueSizes.count < 64, "a worker serves at most 63 queues")
@@ -169,19 +171,31 @@ public final class VirtioTransportCore: Sendable {
     }
 
     private func activate() {
-        lifecycle.withLock { worker in
+        do throws(VirtioQueueError) {
+            if try !activate(with: [], isPaused: false) { fail(nil) }
+        } catch {
+            fail(error)
+        }
+    }
+
+    /// Makes the queues and the worker and hands them to the device.
+    ///
+    /// `progress`: How far the queues had come, for a device that was active before. `isPaused`: Nothing is served before
+    ///   ``resume()``.
+    /// - Returns: Whether the host has a thread for the worker.
+    func activate(with progress: [VirtioQueue.Progress], isPaused: Bool) throws(VirtioQueueError) -> Bool {
+        try lifecycle.withLock { worker throws(VirtioQueueError) in
             let (setups, features) = registers.withLock { ($0.queues, $0.driverFeatures) }
-            var queues: [VirtioQueue?] = []
-            do throws(VirtioQueueError) {
-                for (index, setup) in setups.enumerated() { queues.append(try queue(index, setup, features)) }
-            } catch {
-                fail(error)
-                return
+            var made: [VirtioQueue?] = []
+            for (index, setup) in setups.enumerated() {
+                let start = progress.indices.contains(index) ? progress[index] : VirtioQueue.Progress()
+                made.append(try queue(index, setup, features, start))
             }
             guard let newWorker = DeviceWorker(serve: { [weak self] queue in self?.process(queue) }) else {
-                fail(nil)
-                return
+                return false
             }
+            if isPaused { newWorker.pause() }
+            let queues = made
             worker = newWorker
             device.activate(
                 Activation(
@@ -192,16 +206,21 @@ public final class VirtioTransportCore: Sendable {
                     configurationChanged: { [weak self] in self?.configurationChanged() }
                 )
             )
-            registers.withLock { $0.worker = newWorker }
+            registers.withLock {
+                $0.worker = newWorker
+                $0.active = queues
+            }
             // What the driver made available before it said that it was ready.
             for index in queues.indices where queues[index] != nil { newWorker.signal(index) }
+            return true
         }
     }
 
     private func queue(
         _ index: Int,
         _ setup: QueueSetup,
-        _ features: VirtioFeatures
+        _ features: VirtioFeatures,
+        _ progress: VirtioQueue.Progress
     ) throws(VirtioQueueError) -> VirtioQueue? {
         guard setup.isEnabled else { return nil }
         guard setup.size <= queueSizes[index] else { throw .badSize(setup.size) }
@@ -213,6 +232,7 @@ public final class VirtioTransportCore: Sendable {
             used: GuestAddress(setup.used),
             memory: memory,
             features: features,
+            progress: progress,
             interrupt: { interrupts.signalQueue(index) }
         )
     }

@@ -56,10 +56,10 @@ public final class VirtioBalloon: VirtioDevice {
     ]
     /// Inflate, deflate, statistics, reporting.
     public let queueSizes: [UInt16] = [128, 128, 16, 64]
-    private let state: Mutex<State>
+    let state: Mutex<State>
     private let activation = Mutex<Activation?>(nil)
     /// The buffer that the driver left for the next question about statistics.
-    private let question = Mutex<(chain: DescriptorChain, isAsked: Bool)?>(nil)
+    let question = Mutex<(chain: DescriptorChain, isAsked: Bool)?>(nil)
 
     /// `targetByteCount`: What the balloon takes of the guest's memory at first.
     public init(targetByteCount: UInt64 = 0) {

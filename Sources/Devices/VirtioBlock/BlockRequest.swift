@@ -1,7 +1,7 @@
 internal import Virtio
 
-/// The header of a request to a block device, and what may answer it (Virtio 1.3 §5.2.6).
-struct BlockRequest: Hashable, Sendable {
+/// One request to a block device, taken from its queue and not given back yet (Virtio 1.3 §5.2.6).
+struct BlockRequest: Sendable {
     enum Kind: UInt32 {
         case read = 0
         case write = 1
@@ -15,19 +15,35 @@ struct BlockRequest: Hashable, Sendable {
         case ioError = 1
         case unsupported = 2
     }
-    static let byteCount = 16
+    static let headerByteCount = 16
     static let sectorByteCount: UInt64 = 512
 
+    let queue: Int
+    let chain: DescriptorChain
     /// Nil for a type that no specification has.
     let kind: Kind?
     let sector: UInt64
+    /// Whether the host could not carry it out at least once.
+    var hasFailed = false
 
-    init(_ chain: DescriptorChain) throws(VirtioQueueError) {
+    /// - Throws: ``VirtioQueueError/requestTooShort(byteCount:)`` for a chain without a header or room for the status.
+    init(_ chain: DescriptorChain, queue: Int) throws(VirtioQueueError) {
+        guard chain.readableByteCount >= Self.headerByteCount, chain.writableByteCount >= 1 else {
+            throw .requestTooShort(byteCount: chain.readableByteCount)
+        }
+        self.queue = queue
+        self.chain = chain
         kind = Kind(rawValue: try chain.load(UInt32.self, at: 0))
         sector = try chain.load(UInt64.self, at: 8)
     }
 
-    /// The place of `byteCount` bytes at the request's sector, or nil where it overflows.
+    /// The bytes that follow the header, or those before the status.
+    var dataByteCount: Int {
+        kind == .read || kind == .identify
+            ? chain.writableByteCount - 1 : chain.readableByteCount - Self.headerByteCount
+    }
+
+    /// The sector's place in bytes, or nil where it overflows.
     var byteOffset: UInt64? {
         let (offset, overflow) = sector.multipliedReportingOverflow(by: Self.sectorByteCount)
         return overflow ? nil : offset
@@ -38,6 +54,9 @@ struct BlockRequest: Hashable, Sendable {
 struct BlockRange: Hashable, Sendable {
     static let byteCount = 16
     static let unmap: UInt32 = 1
+    /// Sectors of one range, and ranges of one request.
+    static let sectorLimit: UInt32 = 1 << 22
+    static let countLimit: UInt32 = 16
 
     let sector: UInt64
     let sectorCount: UInt32

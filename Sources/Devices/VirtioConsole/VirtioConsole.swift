@@ -21,7 +21,7 @@ public final class VirtioConsole: VirtioDevice {
     /// Output bytes copied at once.
     private static let outputPart = 1 << 16
 
-    private struct State {
+    struct State {
         var activation: Activation?
         var input: [UInt8] = []
         var columns: UInt16
@@ -32,7 +32,7 @@ public final class VirtioConsole: VirtioDevice {
     public let offeredFeatures: VirtioFeatures = [Feature.size, Feature.emergencyWrite]
     public let queueSizes: [UInt16] = [64, 64]
     private let output: @Sendable ([UInt8]) -> Void
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     /// `output`: Takes what the guest prints; may block.
     public init(columns: UInt16 = 80, rows: UInt16 = 24, output: @escaping @Sendable ([UInt8]) -> Void) {

@@ -17,8 +17,8 @@ public final class VirtioFS: VirtioDevice {
     public let offeredFeatures: VirtioFeatures = []
     /// Urgent requests, and all others.
     public let queueSizes: [UInt16] = [128, 1024]
-    private let folder: SharedFolder
-    private let config: DeviceConfigurationBytes
+    let folder: SharedFolder
+    let config: DeviceConfigurationBytes
     private let activation = Mutex<Activation?>(nil)
 
     /// `tag`: What the guest mounts it by, cut to ``tagLimit`` bytes.

@@ -8,6 +8,7 @@ struct ReceiveQueue {
     /// Chains that do not suffice for the next frame.
     private var held: [DescriptorChain] = []
 
+    var keptChainCount: Int { held.count }
     var next: Frame? { position < frames.count ? frames[position] : nil }
     var isEmpty: Bool { position >= frames.count }
 

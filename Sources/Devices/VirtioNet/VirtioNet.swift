@@ -11,17 +11,19 @@ public import Virtio
 /// long as it serves, and taken before `shared`.
 public final class VirtioNet: VirtioDevice, FrameReceiver {
     /// What all threads see.
-    private struct Shared {
+    struct Shared {
         var state: VirtioNetState
         var activation: Activation?
         var backlog: ReceiveBacklog
         var counters = VirtioNetCounters()
+        /// The offloads of a saved driver, until it is active again.
+        var savedOffloads: VirtioFeatures?
         /// The backend was told to wait.
         var hasPaused = false
     }
 
     /// What only the worker sees.
-    private struct Queues {
+    struct Queues {
         var receive: [ReceiveQueue]
         /// By pair: chains given back that the driver was not told of, and when it is to be told.
         var untold: [(count: Int, tellAt: UInt64)]
@@ -41,12 +43,12 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
     public let deviceID: UInt32 = 1
     public let offeredFeatures: VirtioFeatures
     public let queueSizes: [UInt16]
-    private let configuration: VirtioNetConfiguration
+    let configuration: VirtioNetConfiguration
     private let backend: any NetworkBackend
     private let observer: (any FrameObserver)?
     private let timers: any TimerService
-    private let shared: Mutex<Shared>
-    private let queues: Mutex<Queues>
+    let shared: Mutex<Shared>
+    let queues: Mutex<Queues>
     private let transmitTimer: any DeviceTimer
     private let completionTimer: any DeviceTimer
     private let receiveTimer: any DeviceTimer
@@ -115,7 +117,9 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
         let new = activation
         shared.withLock { shared in
             shared.activation = new
-            shared.state.guestOffloads = new.features.intersection(VirtioNetFeature.guestOffloads)
+            let agreed = new.features.intersection(VirtioNetFeature.guestOffloads)
+            shared.state.guestOffloads = shared.savedOffloads?.intersection(agreed) ?? agreed
+            shared.savedOffloads = nil
         }
         backend.attach(self)
     }
@@ -130,6 +134,7 @@ public final class VirtioNet: VirtioDevice, FrameReceiver {
             shared.state = VirtioNetState(address: configuration.address)
             shared.backlog = ReceiveBacklog(pairCount: configuration.queuePairCount)
             shared.hasPaused = false
+            shared.savedOffloads = nil
         }
         queues.withLock { $0 = Self.makeQueues(configuration) }
     }

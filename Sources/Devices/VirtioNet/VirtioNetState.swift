@@ -5,8 +5,6 @@ internal import Virtio
 ///
 /// Frames under way are not part of it: networks lose some.
 struct VirtioNetState: Hashable, Sendable {
-    /// Of the saved form.
-    static let version: UInt32 = 1
     static let unicastLimit = 256
     static let multicastLimit = 256
 

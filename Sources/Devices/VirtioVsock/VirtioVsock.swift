@@ -9,9 +9,10 @@ public import Virtio
 ///
 /// The worker moves packets, the poller waits for sockets; neither blocks while it holds the state's lock.
 public final class VirtioVsock: VirtioDevice {
-    private enum Queue {
+    enum Queue {
         static let receive = 0
         static let transmit = 1
+        static let events = 2
     }
     private struct Running {
         let activation: Activation
@@ -23,14 +24,16 @@ public final class VirtioVsock: VirtioDevice {
 
     public let deviceID: UInt32 = 19
     public let offeredFeatures: VirtioFeatures = []
-    /// Receive, transmit, events; the device has no event to tell.
+    /// Receive, transmit, events.
     public let queueSizes: [UInt16] = [256, 256, 16]
-    private let guestCID: UInt64
+    let guestCID: UInt64
     private let listener: VsockListener
     private let state: VsockDeviceState
     private let running = Mutex<Running?>(nil)
     /// A receive buffer that was taken and not used; the worker's own.
-    private let spare = Mutex<DescriptorChain?>(nil)
+    let spare = Mutex<DescriptorChain?>(nil)
+    /// The driver is to be told that its connections are gone, for the device was taken up from a saved one.
+    let owesTransportReset = Mutex(false)
 
     /// `guestCID`: One of ``guestCIDs``.
     public init(guestCID: UInt64, listener: VsockListener) {
@@ -64,17 +67,29 @@ public final class VirtioVsock: VirtioDevice {
         }
         old?.poller?.stop()
         spare.withLock { $0 = nil }
+        owesTransportReset.withLock { $0 = false }
         state.withLock { $0.state = VsockState(guestCID: guestCID, path: listener.path) }
     }
 
     public func process(queue: Int) throws(VirtioQueueError) {
-        guard let active = running.withLock({ $0 }), queue == Queue.receive || queue == Queue.transmit else { return }
+        guard let active = running.withLock({ $0 }) else { return }
+        guard queue != Queue.events else { return try tellOfTransportReset(active.activation) }
         // Each may let the other go on.
         repeat {
             if let target = active.activation.queue(Queue.transmit) { try take(from: target) }
             if let target = active.activation.queue(Queue.receive) { try deliver(to: target) }
         } while try isUnblocked(active.activation)
         active.poller?.wake()
+    }
+
+    /// The event `VIRTIO_VSOCK_EVENT_TRANSPORT_RESET` (§5.10.6.7): every connection is at an end.
+    private func tellOfTransportReset(_ activation: Activation) throws(VirtioQueueError) {
+        guard owesTransportReset.withLock({ $0 }), let target = activation.queue(Queue.events),
+            let chain = try target.next()
+        else { return }
+        owesTransportReset.withLock { $0 = false }
+        try target.complete(chain, byteCount: try chain.copyIn([0, 0, 0, 0], at: 0))
+        try target.signalDriver()
     }
 
     /// Whether packets of the guest's wait that a lack of room has kept back, and there is room now.

@@ -16,10 +16,10 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
     let core: Core
     let services: Services
     private let codeChanges: CodeChangeQueue
-    private let mailbox = Mutex(Mailbox())
+    let mailbox = Mutex(Mailbox())
 
     /// Events that carry more than a bit.
-    private struct Mailbox {
+    struct Mailbox {
         var startUpVector: UInt8 = 0
     }
 
@@ -84,7 +84,7 @@ public final class Interpreter: VirtualCPU, @unchecked Sendable {
         core.flushTLB()
     }
 
-    private var pending: UnsafeMutablePointer<UInt32> {
+    var pending: UnsafeMutablePointer<UInt32> {
         // SAFETY: the word is only ever accessed as an atomic 32-bit integer.
         (mapping.base + CPUState.pendingEventsOffset).assumingMemoryBound(to: UInt32.self)
     }

@@ -6,4 +6,6 @@ public enum BootSource: Sendable {
     case kernel(HostFile, initrd: HostFile?, commandLine: String)
     /// A BIOS image; it finds the disks itself.
     case firmware(HostFile)
+    /// Nothing: the machine goes on from a saved state. `firmwareByteCount`: The size of the BIOS image that it has, or 0.
+    case saved(firmwareByteCount: Int)
 }

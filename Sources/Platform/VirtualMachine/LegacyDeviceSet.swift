@@ -1,6 +1,7 @@
 internal import DeviceModel
 internal import InterruptControllers
 internal import LegacyDevices
+internal import MachineState
 
 /// The devices that every PC has had at the same ports.
 struct LegacyDeviceSet {
@@ -63,6 +64,13 @@ struct LegacyDeviceSet {
         try ports.map(firmwareConfiguration.ports, base: Place.firmwareConfiguration, byteCount: 2)
         try ports.map(firmwareConfiguration.dmaPorts, base: Place.firmwareConfigurationDMA, byteCount: 8)
     }
+
+    /// What is saved and loaded before the interrupt controllers.
+    var saveables: [any Saveable] {
+        [timer, realTimeClock, powerManagement, keyboard, resetControl, firmwareConfiguration, debug, serial]
+    }
+
+    var interruptControllers: [any Saveable] { [pair, ioAPIC] }
 
     /// Hands on what the guest has sent so far.
     func flush() {

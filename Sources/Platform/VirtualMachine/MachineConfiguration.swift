@@ -1,6 +1,6 @@
-public import DiskImage
 public import Engine
 public import Networking
+public import VirtioBlock
 public import X86
 
 /// Everything that makes one `pc` machine, as a value.
@@ -11,6 +11,8 @@ public struct MachineConfiguration: Sendable {
     public var processorCount: Int
     public var model: CPUModel
     public var disks: [DiskConfiguration]
+    /// What becomes of requests that the host's disks cannot carry out.
+    public var diskFailures = DiskFailureReaction.automatic
     public var networks: [NetworkConfiguration]
     /// Where the frames of every network port are written to.
     public var capturePath: String?
@@ -62,32 +64,6 @@ public struct MachineConfiguration: Sendable {
         self.engine = engine
         self.countsInstructions = countsInstructions
         self.writesPerfMap = writesPerfMap
-    }
-}
-
-/// An image file as a virtio block device.
-public struct DiskConfiguration: Hashable, Sendable {
-    public var path: String
-    public var isReadOnly: Bool
-    /// Nil: raw, or qcow2 where both the name's end and the first bytes say so.
-    public var format: DiskImageFormat?
-
-    public init(path: String, isReadOnly: Bool = false, format: DiskImageFormat? = nil) {
-        self.path = path
-        self.isReadOnly = isReadOnly
-        self.format = format
-    }
-
-    /// A guest can write any first bytes into a raw disk, so these alone are not believed.
-    func open() throws(DiskImageError) -> any DiskImage {
-        let options = DiskImageOptions(format: format, isReadOnly: isReadOnly)
-        let opened = try OpenedDiskImage(path: path, options)
-        guard format != nil || opened.format == .raw || path.hasSuffix(".qcow2") else {
-            throw .invalidOption(
-                "disk image \(path) looks like \(opened.format.name): say format=raw or format=\(opened.format.name)"
-            )
-        }
-        return opened.image
     }
 }
 

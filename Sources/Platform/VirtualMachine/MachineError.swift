@@ -3,6 +3,7 @@ public import DeviceModel
 public import DiskImage
 public import Engine
 public import GuestMemory
+public import MachineState
 public import Networking
 public import PCI
 public import SystemCalls
@@ -21,6 +22,8 @@ public enum MachineError: Error, Sendable {
     case badProcessorCount(Int)
     /// The engine that was asked for cannot run here.
     case engine(reason: String)
+    /// A saved machine cannot be taken up.
+    case state(StateError)
     case processor(index: Int, VirtualCPUError)
 }
 
@@ -38,6 +41,7 @@ extension MachineError: CustomStringConvertible {
         case .badProcessorCount(let count):
             "a machine cannot have \(count) processors: 1 to \(MachineConfiguration.processorLimit) are possible"
         case .engine(let reason): reason
+        case .state(let error): "\(error)"
         case .processor(let index, .unsupported(let reason, let instruction)):
             "processor \(index) cannot go on at 0x\(String(instruction, radix: 16)): \(reason)"
         }

@@ -42,7 +42,9 @@ final class MachineRunner {
     }
 
     /// Runs until somebody ends the machine, or a vCPU shuts down.
-    func run() throws(MachineError) -> MachineOutcome {
+    ///
+    /// - Returns: nil where somebody asks for something first, which ``MachineControl/takeRequests()`` tells.
+    func run() throws(MachineError) -> MachineOutcome? {
         defer { control.setRunning(nil) }
         let clock = TurnClock()
         defer { clock.stop() }
@@ -54,13 +56,12 @@ final class MachineRunner {
         while true {
             var hasRun = false
             for (index, member) in members.enumerated() where member.processor.cpu.isRunnable {
-                if let outcome = control.outcome { return outcome }
+                guard control.begin(member.processor.cpu) else { return control.outcome }
                 hasRun = true
-                control.setRunning(member.processor.cpu)
                 try takeTurn(member, index)
                 control.setRunning(nil)
             }
-            if let outcome = control.outcome { return outcome }
+            if control.wantsAttention { return control.outcome }
             if !hasRun { idle() }
         }
     }
@@ -76,34 +77,46 @@ final class MachineRunner {
 
     /// Runs one vCPU until its slice is used up, it halts, or the machine ends.
     private func takeTurn(_ member: Member, _ index: Int) throws(MachineError) {
-        let cpu = member.processor.cpu
         for _ in 0..<Self.accessesPerTurn {
             let exit = try step(member.processor, index)
-            var value: UInt64?
-            switch exit {
-            case .portRead(let port, let width):
-                counts.portReads += 1
-                let answer = ports.read(UInt64(port), width: width)
-                value = answer
-                cpu.completeRead(with: answer)
-            case .portWrite(let port, let written, let width):
-                counts.portWrites += 1
-                ports.write(written, to: UInt64(port), width: width)
-            case .memoryRead(let address, let width):
-                counts.memoryReads += 1
-                let answer = read(address, width, member.localAPIC)
-                value = answer
-                cpu.completeRead(with: answer)
-            case .memoryWrite(let address, let written, let width):
-                counts.memoryWrites += 1
-                write(written, address, width, member.localAPIC)
-            case .halted: counts.halts += 1
-            case .shutdown: control.end(.tripleFault)
-            case .interrupted, .debug: counts.interruptions += 1
-            }
-            if let trace { trace.record(exit, value: value, rip: member.processor.state.rip, processor: index) }
+            serve(exit, member, index)
             guard exit.isAccess, control.outcome == nil else { return }
         }
+    }
+
+    /// Brings every vCPU that can be saved to the end of the instruction that it is at.
+    func settle() {
+        for (index, member) in members.enumerated() {
+            guard let cpu = member.processor.cpu as? any SaveableCPU else { continue }
+            while let exit = cpu.settle() { serve(exit, member, index) }
+        }
+    }
+
+    private func serve(_ exit: VMExit, _ member: Member, _ index: Int) {
+        let cpu = member.processor.cpu
+        var value: UInt64?
+        switch exit {
+        case .portRead(let port, let width):
+            counts.portReads += 1
+            let answer = ports.read(UInt64(port), width: width)
+            value = answer
+            cpu.completeRead(with: answer)
+        case .portWrite(let port, let written, let width):
+            counts.portWrites += 1
+            ports.write(written, to: UInt64(port), width: width)
+        case .memoryRead(let address, let width):
+            counts.memoryReads += 1
+            let answer = read(address, width, member.localAPIC)
+            value = answer
+            cpu.completeRead(with: answer)
+        case .memoryWrite(let address, let written, let width):
+            counts.memoryWrites += 1
+            write(written, address, width, member.localAPIC)
+        case .halted: counts.halts += 1
+        case .shutdown: control.end(.tripleFault)
+        case .interrupted, .debug: counts.interruptions += 1
+        }
+        if let trace { trace.record(exit, value: value, rip: member.processor.state.rip, processor: index) }
     }
 
     /// One `run()`, with time counted where time is instructions.

@@ -9,13 +9,32 @@ enum MachineTime: Sendable {
     case host(HostClock, HostTimerService)
     case counted(InstructionClock)
 
-    init(_ kind: ClockKind) {
+    /// Makes a clock and its timers.
+    ///
+    /// `now`: What the time is at the start. `isPaused`: Whether it stands still until ``resume()``.
+    init(_ kind: ClockKind, now: UInt64 = 0, isPaused: Bool = false) {
         switch kind {
         case .host:
-            let timers = HostTimerService()
-            self = .host(HostClock(now: timers.now), timers)
-        case .instructions: self = .counted(InstructionClock())
+            let timers = HostTimerService(now: now, isPaused: isPaused)
+            let clock = HostClock(origin: timers.origin)
+            if isPaused { clock.pause(at: now) }
+            self = .host(clock, timers)
+        case .instructions: self = .counted(InstructionClock(now: now))
         }
+    }
+
+    /// Lets time stand still; no timer fires.
+    ///
+    /// Time that is counted in instructions stands still with the vCPUs.
+    func pause() {
+        if case .host(let clock, let timers) = self { clock.pause(at: timers.pause()) }
+    }
+
+    /// Goes on from where the time stood still.
+    func resume() {
+        guard case .host(let clock, let timers) = self else { return }
+        timers.resume()
+        clock.resume(origin: timers.origin)
     }
 
     var clock: any MachineClock {
@@ -40,16 +59,32 @@ enum MachineTime: Sendable {
 
 /// The host's monotonic time, read without a lock; its time-stamp counter counts nanoseconds.
 final class HostClock: MachineClock {
-    private let origin: UInt64
+    /// The host's time at which this was 0, if it had never paused.
+    private let origin: Atomic<UInt64>
+    /// What the clock says while it stands still; all ones while it runs.
+    private let pausedAt = Atomic<UInt64>(.max)
+
+    init(origin: UInt64) { self.origin = Atomic(origin) }
 
     /// - Parameter now: What the clock is to say at this moment.
-    init(now: UInt64) { origin = HostTime.nanoseconds &- now }
+    convenience init(now: UInt64) { self.init(origin: HostTime.nanoseconds &- now) }
 
-    var nanoseconds: UInt64 { HostTime.nanoseconds &- origin }
+    func pause(at now: UInt64) { pausedAt.store(now, ordering: .releasing) }
+
+    func resume(origin newOrigin: UInt64) {
+        origin.store(newOrigin, ordering: .relaxed)
+        pausedAt.store(.max, ordering: .releasing)
+    }
+
+    var nanoseconds: UInt64 {
+        let paused = pausedAt.load(ordering: .acquiring)
+        return paused == .max ? HostTime.nanoseconds &- origin.load(ordering: .relaxed) : paused
+    }
     var timestamp: UInt64 { nanoseconds }
     var timestampFrequency: UInt64 { 1_000_000_000 }
     var hostCounter: HostCounter? {
-        HostTime.counter.map { HostCounter(multiplier: $0.multiplier, offset: $0.offset &- origin) }
+        let origin = origin.load(ordering: .relaxed)
+        return HostTime.counter.map { HostCounter(multiplier: $0.multiplier, offset: $0.offset &- origin) }
     }
 }
 
@@ -67,8 +102,14 @@ final class InstructionClock: MachineClock, TimerService {
         var now: UInt64 { base &+ (running.map { $0.instructionCount &- startCount } ?? 0) }
     }
 
-    private let state = Mutex(State())
-    private let queue = ManualTimerService()
+    private let state: Mutex<State>
+    private let queue: ManualTimerService
+
+    /// - Parameter now: What the time is at the start.
+    init(now: UInt64 = 0) {
+        state = Mutex(State(base: now))
+        queue = ManualTimerService(now: now)
+    }
 
     var nanoseconds: UInt64 { state.withLock { $0.now } }
     var timestamp: UInt64 { nanoseconds }

@@ -1,11 +1,11 @@
 internal import DeviceModel
-internal import DiskImage
 internal import GuestMemory
 internal import InterruptControllers
 internal import LegacyDevices
 internal import PCI
 internal import Telemetry
 internal import Virtio
+internal import VirtioBalloon
 internal import VirtioBlock
 internal import VirtioConsole
 internal import VirtioEntropy
@@ -18,6 +18,9 @@ struct PCIDeviceSet {
     /// The slots of the disks, in the order of the configuration.
     let diskSlots: [Int]
 
+    /// In the order of the configuration.
+    let disks: [VirtioBlock]
+    let balloon: VirtioBalloon?
     private let networkDevices: [VirtioNet]
 
     private static let firstVirtioSlot = 1
@@ -55,15 +58,16 @@ struct PCIDeviceSet {
             devices.append(console)
         }
         let firstDiskSlot = Self.firstVirtioSlot + devices.count
-        for (index, image) in parts.images.enumerated() {
-            devices.append(VirtioBlock(image, identifier: "disk\(index)"))
-        }
+        disks = parts.disks.makeDevices(timers: parts.timers)
+        devices += disks
         networkDevices = parts.networks.map { port in
             VirtioNet(port.configuration, backend: port.backend, timers: parts.timers, observer: port.observer)
         }
         devices += networkDevices
-        devices += parts.services.makeDevices()
-        diskSlots = parts.images.indices.map { firstDiskSlot + $0 }
+        let services = parts.services.makeDevices()
+        balloon = services.lazy.compactMap { $0 as? VirtioBalloon }.first
+        devices += services
+        diskSlots = disks.indices.map { firstDiskSlot + $0 }
         do throws(PCIError) {
             try bus.add(hostBridge, at: PCIHostBridge.location)
             try bus.add(bridge, at: LPCBridge.location)

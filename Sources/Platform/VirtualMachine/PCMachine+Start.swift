@@ -15,6 +15,7 @@ extension PCMachine {
                 try image.load(into: memory, request).apply(to: members[0].processor.state)
             case .firmware(let file):
                 try Firmware(file).load(into: memory).apply(to: members[0].processor.state)
+            case .saved: return
             }
             members[0].processor.stateChanged()
             try describeToFirmware()
@@ -54,13 +55,21 @@ extension PCMachine {
 
 extension BootSource {
     var isFirmware: Bool {
-        if case .firmware = self { true } else { false }
+        switch self {
+        case .kernel: false
+        case .firmware: true
+        case .saved(let firmwareByteCount): firmwareByteCount > 0
+        }
     }
 
-    /// The checked BIOS image, if that is what is started.
-    var firmware: Firmware? {
+    /// The size of the checked BIOS image; 0 where none is started.
+    var firmwareByteCount: Int {
         get throws(BootError) {
-            if case .firmware(let file) = self { try Firmware(file) } else { nil }
+            switch self {
+            case .kernel: 0
+            case .firmware(let file): try Firmware(file).byteCount
+            case .saved(let firmwareByteCount): firmwareByteCount
+            }
         }
     }
 }

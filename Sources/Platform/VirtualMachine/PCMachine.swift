@@ -1,6 +1,5 @@
 internal import Boot
 internal import DeviceModel
-internal import DiskImage
 internal import Engine
 internal import GuestMemory
 internal import InterruptControllers
@@ -27,30 +26,36 @@ final class PCMachine {
     /// vCPUs as their APICs, which hold them weakly, see them.
     private let processorPorts: [ProcessorPort]
     private let trace: MachineTrace?
+    let serial: SerialBackend
+    /// The size of its BIOS image, or 0.
+    let firmwareByteCount: Int
 
+    /// `pausedAt`: The machine's time, for one that stands still until it is resumed.
     init(
         _ configuration: MachineConfiguration,
-        images: [any DiskImage],
+        disks: DiskSet,
         networks: [NetworkPort],
         services: HostServices,
         serial: SerialBackend,
         control: MachineControl,
         trace: MachineTrace?,
-        factory: any ProcessorFactory
+        factory: any ProcessorFactory,
+        pausedAt: UInt64? = nil
     ) throws(MachineError) {
         self.configuration = configuration
+        self.serial = serial
         self.control = control
         self.trace = trace
         guard (1...MachineConfiguration.processorLimit).contains(configuration.processorCount) else {
             throw .badProcessorCount(configuration.processorCount)
         }
-        let time = MachineTime(configuration.clock)
+        let time = MachineTime(configuration.clock, now: pausedAt ?? 0, isPaused: pausedAt != nil)
         self.time = time
         do throws(BootError) {
-            let firmware = try configuration.boot.firmware
+            firmwareByteCount = try configuration.boot.firmwareByteCount
             map = try MemoryMap(
                 memoryByteCount: configuration.memoryByteCount,
-                firmwareByteCount: firmware?.byteCount ?? 0
+                firmwareByteCount: firmwareByteCount
             )
         } catch {
             throw .boot(error)
@@ -96,7 +101,7 @@ final class PCMachine {
         // Devices.
         let parts = MachineParts(
             configuration: configuration,
-            images: images,
+            disks: disks,
             networks: networks,
             services: services,
             memory: memory,
@@ -149,8 +154,7 @@ final class PCMachine {
 /// What devices are made from.
 struct MachineParts {
     let configuration: MachineConfiguration
-    /// The disks, in the configuration's order.
-    let images: [any DiskImage]
+    let disks: DiskSet
     let networks: [NetworkPort]
     let services: HostServices
     let memory: GuestMemory

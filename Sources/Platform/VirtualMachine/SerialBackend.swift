@@ -12,7 +12,14 @@ public final class SerialBackend: SerialOutput {
     public typealias InputFilter = @Sendable ([UInt8]) -> [UInt8]
 
     private let output: OutputQueue
-    private let receiver = Mutex<(any SerialInput)?>(nil)
+    /// Who gets the input; held while it takes some.
+    private let receiver = Mutex(Receiver())
+
+    private struct Receiver {
+        var device: (any SerialInput)?
+        /// Input waits.
+        var isPaused = false
+    }
     private let filter: InputFilter?
     /// The path of the pseudo-terminal, for the user.
     public let terminalPath: String?
@@ -64,7 +71,11 @@ public final class SerialBackend: SerialOutput {
     }
 
     /// Hands everything that comes in from now on to `device`.
-    func connect(_ device: any SerialInput) { receiver.withLock { $0 = device } }
+    func connect(_ device: any SerialInput) { receiver.withLock { $0.device = device } }
+
+    /// Keeps input back: no device is given any when this returns.
+    func pause() { receiver.withLock { $0.isPaused = true } }
+    func resume() { receiver.withLock { $0.isPaused = false } }
 
     public func write(_ bytes: [UInt8]) { output.append(bytes) }
 
@@ -99,8 +110,13 @@ public final class SerialBackend: SerialOutput {
 
     private func deliver(_ bytes: [UInt8]) {
         var rest = bytes[...]
-        while !rest.isEmpty, let device = receiver.withLock({ $0 }) {
-            rest = rest.dropFirst(device.take(Array(rest)))
+        while !rest.isEmpty {
+            let taken = receiver.withLock { receiver -> Int? in
+                guard !receiver.isPaused else { return 0 }
+                return receiver.device?.take(Array(rest))
+            }
+            guard let taken else { return }
+            rest = rest.dropFirst(taken)
             if !rest.isEmpty { usleep(1000) }
         }
     }

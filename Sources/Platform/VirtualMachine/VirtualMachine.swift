@@ -1,5 +1,5 @@
-internal import DiskImage
 internal import Glibc
+internal import MachineState
 internal import SystemCalls
 public import Telemetry
 internal import X86Translator
@@ -10,25 +10,35 @@ internal import X86Translator
 public final class VirtualMachine {
     private let configuration: MachineConfiguration
     private let serial: SerialBackend
-    private let control: MachineControl
+    let control: MachineControl
     private let trace: MachineTrace?
     private let factory: any ProcessorFactory
     /// Open for as long as the machine lives, resets included.
-    private let images: [any DiskImage]
+    private let disks: DiskSet
     private let networks: [NetworkPort]
     private let services: HostServices
-    private var machine: PCMachine
-    private var runner: MachineRunner
+    private(set) var machine: PCMachine
+    private(set) var runner: MachineRunner
+    /// The user wants the machine to stand still.
+    var isPaused = false
+    /// A disk does.
+    var isHeld = false
+    /// Time, vCPUs and devices stand still.
+    var standsStill = false
+    /// The machine stands still until ``run()``, as it was loaded.
+    private var isLoaded = false
 
     /// Makes the machine ready to run: files are checked and loaded.
     ///
-    /// `serial`: What the guest's first serial port talks to.
+    /// `serial`: What the guest's first serial port talks to. `saved`: The state to go on from; ``MachineConfiguration/boot`` is
+    ///   then for resets alone.
     public convenience init(
         _ configuration: MachineConfiguration,
         serial: SerialBackend,
         control: MachineControl,
         trace: MachineTrace? = nil,
-        profile: MachineProfile? = nil
+        profile: MachineProfile? = nil,
+        saved: SavedMachine? = nil
     ) throws(MachineError) {
         let factory: any ProcessorFactory
         switch configuration.engine {
@@ -56,7 +66,7 @@ public final class VirtualMachine {
             }
             factory = TranslatedProcessors(observation, checks: checks)
         }
-        try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory)
+        try self.init(configuration, serial: serial, control: control, trace: trace, factory: factory, saved: saved)
     }
 
     /// The same with an engine of the caller's.
@@ -65,35 +75,39 @@ public final class VirtualMachine {
         serial: SerialBackend,
         control: MachineControl,
         trace: MachineTrace? = nil,
-        factory: any ProcessorFactory
+        factory: any ProcessorFactory,
+        saved: SavedMachine? = nil
     ) throws(MachineError) {
         self.configuration = configuration
         self.serial = serial
         self.control = control
         self.trace = trace
         self.factory = factory
-        var images: [any DiskImage] = []
-        for disk in configuration.disks {
-            do throws(DiskImageError) {
-                images.append(try disk.open())
-            } catch {
-                throw .disk(error)
-            }
-        }
-        self.images = images
+        disks = try DiskSet(configuration) { isHeld in if isHeld { control.hold() } else { control.release() } }
         networks = try NetworkPort.open(configuration.networks, capturePath: configuration.capturePath)
         services = try HostServices(configuration.services)
+        var first = configuration
+        // Input waits until the device that gets it has its state.
+        if saved != nil { serial.pause() }
+        if let saved { first.boot = .saved(firmwareByteCount: saved.shape.firmwareByteCount) }
         machine = try PCMachine(
-            configuration,
-            images: images,
+            first,
+            disks: disks,
             networks: networks,
             services: services,
             serial: serial,
             control: control,
             trace: trace,
-            factory: factory
+            factory: factory,
+            pausedAt: saved?.shape.nanoseconds
         )
         runner = machine.makeRunner()
+        guard let saved else { return }
+        isLoaded = true
+        do throws(StateError) { try machine.load(saved) } catch {
+            machine.stop()
+            throw .state(error)
+        }
     }
 
     /// Runs the guest until it ends, or resets where it is not to start again.
@@ -102,16 +116,25 @@ public final class VirtualMachine {
             machine.stop()
             serial.drain()
             trace?.flush()
-            // What the guest wrote and did not flush is kept if it can be.
-            for image in images { do throws(DiskImageError) { try image.flush() } catch {} }
+            disks.flush()
+            control.close()
+        }
+        if isLoaded {
+            isLoaded = false
+            machine.resume()
         }
         while true {
-            let outcome = try runner.run()
-            guard configuration.restartsOnReset, outcome == .reset || outcome == .tripleFault else { return outcome }
+            guard let outcome = try runner.run() else {
+                serveRequests()
+                continue
+            }
+            guard configuration.restartsOnReset, canRestart, outcome == .reset || outcome == .tripleFault else {
+                return outcome
+            }
             machine.stop()
             machine = try PCMachine(
                 configuration,
-                images: images,
+                disks: disks,
                 networks: networks,
                 services: services,
                 serial: serial,
@@ -120,8 +143,16 @@ public final class VirtualMachine {
                 factory: factory
             )
             runner = machine.makeRunner()
+            isPaused = false
+            standsStill = false
+            serial.resume()
             control.forgetReset()
         }
+    }
+
+    /// A machine that was taken up from a file starts again only if it was told what.
+    private var canRestart: Bool {
+        if case .saved = configuration.boot { false } else { true }
     }
 
     /// What ``EngineKind/check`` compared, and what it let differ, a line each.

@@ -2,6 +2,7 @@ public import ArgumentParser
 internal import Boot
 internal import Glibc
 internal import Networking
+internal import VirtioBlock
 internal import VirtualMachine
 internal import X86
 internal import X86Translator
@@ -42,6 +43,12 @@ public struct BootCommand: ParsableCommand {
 
               A disk that boots by itself, through Debian's SeaBIOS:
                 viv boot --firmware /usr/share/seabios/bios-256k.bin --disk disk.img
+
+              A machine that can be put away, and taken up again:
+                viv boot --kernel vmlinuz --disk root.img --control vm.sock
+                viv control vm.sock pause && viv control vm.sock save vm.state
+                viv control vm.sock quit
+                viv boot --load vm.state --disk root.img
 
               A network without privileges, and the guest's ssh on port 2222 here:
                 viv boot --kernel vmlinuz --append root=/dev/vda1 --disk root.img \\
@@ -96,25 +103,59 @@ public struct BootCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A BIOS image to start from, such as SeaBIOS.", valueName: "file"))
     var firmware: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Go on from what 'save' of --control wrote; --kernel or --firmware are then for resets alone.",
+            valueName: "file"
+        )
+    )
+    var load: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Serve requests such as pause, save and quit on a Unix socket; see viv control.",
+            valueName: "socket"
+        )
+    )
+    var control: String?
+
     @Option(help: ArgumentHelp("RAM: a number with K, M, G or T; without, MiB.", valueName: "size"))
-    var memory = ByteCount(bytes: 512 << 20)
+    var memory = BootCommand.usualMemory
 
     @Option(help: ArgumentHelp("How many processors.", valueName: "count"))
-    var cpus = 1
+    var cpus = BootCommand.usualProcessorCount
 
     @Option(help: ArgumentHelp("The CPU model that the guest sees; 'help' lists them.", valueName: "model"))
-    var cpu = "auto"
+    var cpu = BootCommand.usualModel
 
     /// The model that the option means, or nil.
     private var model: CPUModel? { cpu == "auto" ? TranslatorHost.model : CPUModel.named(cpu) }
 
     @Option(
         help: ArgumentHelp(
-            "A raw image as a virtio disk, written to unless ',readonly' follows. Repeatable.",
-            valueName: "file[,readonly]"
+            "An image as a virtio disk: raw, unless its name ends in .qcow2 or format= says otherwise. Repeatable.",
+            discussion: """
+                Options: readonly, format=raw|qcow2, serial=TEXT, queues=N (one for each processor, up to 4), \
+                iops=N requests a second, bps=N[K|M|G] bytes a second. What a raw image's first bytes look like is never \
+                believed, for its guest may have written them.
+                """,
+            valueName: "file[,option...]"
         )
     )
     var disk: [DiskConfiguration] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "What follows when the host cannot carry out a disk request: auto, pause, report or retry.",
+            discussion: """
+                auto: a full disk holds the guest until there is room, other failures are I/O errors to the guest. \
+                pause: every failure holds the guest. report: every failure is an I/O error. \
+                retry: every failure holds the request alone. What is held is tried again every second.
+                """,
+            valueName: "reaction"
+        )
+    )
+    var onDiskError = DiskFailureReaction.automatic
 
     @OptionGroup(title: "Services")
     var services: ServiceOptions
@@ -188,7 +229,7 @@ public struct BootCommand: ParsableCommand {
     public func validate() throws {
         if cpu == "help" { return }
         if let refusal = engine.refusal { throw ValidationError(refusal) }
-        if kernel == nil, firmware == nil {
+        if load == nil, kernel == nil, firmware == nil {
             throw ValidationError("what to start is missing: give --kernel or --firmware")
         }
         if firmware != nil, kernel != nil || initrd != nil || !append.isEmpty || busybox != nil {
@@ -229,9 +270,12 @@ public struct BootCommand: ParsableCommand {
 
     private func boot() throws(CommandFailure) -> Int32 {
         let choice = engine.choice(clock: clock, trace: trace?.events ?? [])
-        let configuration = try makeConfiguration(choice)
+        var configuration = try makeConfiguration(choice)
         let profiling = try profile.map { path throws(CommandFailure) in try ProfileOutput(path, symbols: symbols) }
+        let saved = try load.map { path throws(CommandFailure) in try takeUp(path, &configuration) }
         let control = MachineControl()
+        let server = try serve(control)
+        defer { server?.close() }
         let isInteractive = serial == .standardIO && RawTerminal.isTerminal
         let outcome: MachineOutcome
         var machine: VirtualMachine
@@ -244,7 +288,8 @@ public struct BootCommand: ParsableCommand {
                 serial: backend,
                 control: control,
                 trace: log,
-                profile: profiling?.profile
+                profile: profiling?.profile,
+                saved: saved
             )
         } catch {
             throw CommandFailure(error)
@@ -286,7 +331,7 @@ public struct BootCommand: ParsableCommand {
     private func makeConfiguration(_ choice: EngineChoice) throws(CommandFailure) -> MachineConfiguration {
         guard let model else { throw CommandFailure("there is no CPU model '\(cpu)'") }
         var configuration = MachineConfiguration(
-            boot: try bootSource(),
+            boot: try kernel == nil && firmware == nil ? .saved(firmwareByteCount: 0) : bootSource(),
             memoryByteCount: memory.bytes,
             processorCount: cpus,
             model: model,
@@ -302,6 +347,7 @@ public struct BootCommand: ParsableCommand {
             writesPerfMap: perfMap
         )
         configuration.services = services.configuration
+        configuration.diskFailures = onDiskError
         return configuration
     }
 

@@ -11,7 +11,7 @@ public struct Viv: ParsableCommand {
             `viv help COMMAND` tells all about a command.
             """,
         version: "viv 0.1.0",
-        subcommands: [BootCommand.self, DiskCommand.self, Disasm.self, InitramfsCommand.self]
+        subcommands: [BootCommand.self, DiskCommand.self, Disasm.self, InitramfsCommand.self, ControlCommand.self]
     )
 
     public init() {}

@@ -6,7 +6,13 @@ extension QCOW2Image {
         try gate.exclusive { () throws(DiskImageError) in
             try drop(whole.first, whole.last, keepsSpace: false, mustRead: false)
         }
+        // The file gets its holes at a flush, which a guest that only discards does not ask for.
+        let freed = metadata.withLock { UInt64(frees.count) << UInt64(clusterBits) }
+        if freed >= Self.freedByteLimit { try flush() }
     }
+
+    /// Bytes that may wait to leave the file.
+    private static let freedByteLimit: UInt64 = 8 << 20
 
     public func writeZeroes(at offset: UInt64, byteCount: UInt64, mayUnmap: Bool) throws(DiskImageError) {
         try checkWrite(path, offset, byteCount)

@@ -4,7 +4,7 @@ import X86Decoder
 
 extension Core {
     /// The bits of CR0 that can be set; ET always reads as 1.
-    private static let cr0Defined =
+    static let cr0Defined =
         CR0.protectionEnable | CR0.monitorCoprocessor | CR0.emulation | CR0.taskSwitched | CR0.extensionType
         | CR0.numericError
         | CR0.writeProtect | CR0.alignmentMask | CR0.notWriteThrough | CR0.cacheDisable | CR0.paging
@@ -103,7 +103,7 @@ extension Core {
     }
 
     /// The bits of CR4 that the model lets a guest set.
-    private var cr4Defined: UInt64 {
+    var cr4Defined: UInt64 {
         let features = services.model.features
         let platform = services.model.platform
         var bits: UInt64 = 0
