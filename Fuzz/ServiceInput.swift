@@ -45,7 +45,11 @@ enum ServiceInput {
         write(secret, to: outside + "/secret")
         symlink("../secret", inside + "/link")
         let path = outside + "/v"
-        var driver = try ServiceRings(random, folder: inside, listener: VsockListener(owning: listen(at: path), path: path))
+        var driver = try ServiceRings(
+            random,
+            folder: inside,
+            listener: VsockListener(owning: listen(at: path), path: path)
+        )
         let served = try driver.run()
         return read(outside + "/secret") == secret ? served : nil
     }
@@ -234,8 +238,10 @@ enum ServiceInput {
     }
 
     private static func names(_ path: String) -> [String] {
-        entries(Array(path.utf8CString)).map { String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self) }
-            .sorted()
+        entries(Array(path.utf8CString)).map {
+            String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
+        .sorted()
     }
 
     /// The names in a folder, which may be any bytes, each with a zero byte behind it.

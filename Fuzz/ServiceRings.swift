@@ -91,7 +91,9 @@ struct ServiceRings {
             var bytes = word(UInt32(random.below(4096))) + word(opcode) + random.bytes(8)
             bytes += word(random.oneIn(5) ? random.next32() : 1 + UInt32(random.below(4))) + word(0)
             bytes += [UInt8](repeating: 0, count: 16)
-            for _ in 0..<random.below(12) { bytes += word(random.oneIn(8) ? random.next32() : UInt32(random.below(70_000))) }
+            for _ in 0..<random.below(12) {
+                bytes += word(random.oneIn(8) ? random.next32() : UInt32(random.below(70_000)))
+            }
             return bytes + Array("file\0".utf8) + random.bytes(random.below(3000))
         default:  // a packet to a socket
             var packet = DeviceConfigurationBytes()
