@@ -25,6 +25,8 @@ test: toolchain
 
 bench: build
 	@Scripts/bench $(VIV)
+	@Scripts/bench-debian $(VIV)
+	@Scripts/bench-net $(VIV)
 
 fuzz: toolchain
 	@Scripts/fuzz $(SECONDS_OF_FUZZ)
@@ -43,4 +45,4 @@ clean:
 
 toolchain:
 	@command -v swift >/dev/null || { echo "make: no 'swift' in PATH: install Swift 6.2 or later (https://swift.org/install)" >&2; exit 1; }
-	@Scripts/packages /usr/include/slirp/libslirp.h:libslirp-dev /usr/include/zlib.h:zlib1g-dev /usr/include/zstd.h:libzstd-dev
+	@Scripts/packages /usr/include/slirp/libslirp.h:libslirp-dev /usr/include/zlib.h:zlib1g-dev /usr/include/zstd.h:libzstd-dev /usr/include/liburing.h:liburing-dev

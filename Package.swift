@@ -45,6 +45,7 @@ let package = Package(
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
         .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
+        .systemLibrary(name: "CURing", path: "Sources/Base/CURing", providers: [.apt(["liburing-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", path: "Sources/Base/CZstd", providers: [.apt(["libzstd-dev"])]),
         layer("Base", "SystemCalls", ["CLinux"]),
@@ -82,7 +83,7 @@ let package = Package(
         layer(
             "Devices",
             "VirtioBlock",
-            ["DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]
+            ["CURing", "DeviceModel", "DiskImage", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]
         ),
         layer("Devices", "VirtioConsole", ["DeviceModel", "GuestMemory", "MachineState", "Virtio"]),
         layer("Devices", "VirtioEntropy", ["DeviceModel", "GuestMemory", "MachineState", "SystemCalls", "Virtio"]),

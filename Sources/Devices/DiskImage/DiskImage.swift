@@ -6,6 +6,9 @@ public protocol DiskImage: AnyObject, Sendable {
     /// A multiple of 512.
     var byteCount: UInt64 { get }
     var isReadOnly: Bool { get }
+    /// A file of the host's that has the same bytes at the same places, and may be read and written past this object within
+    /// ``byteCount``; nil where there is none.
+    var fileDescriptor: CInt? { get }
     func read(into bytes: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DiskImageError)
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(DiskImageError)
     /// What was written before is on stable storage when this returns.
@@ -68,6 +71,8 @@ public struct DiskExtent: Hashable, Sendable {
 }
 
 extension DiskImage {
+    public var fileDescriptor: CInt? { nil }
+
     /// Throws unless the bytes lie in the image.
     func checkRange(_ path: String, _ offset: UInt64, _ count: UInt64) throws(DiskImageError) {
         guard offset <= byteCount, count <= byteCount - offset else {

@@ -193,7 +193,7 @@ final class BlockExecutor: Sendable {
     }
 
     /// Where a transfer starts, or nil where it is no whole number of sectors inside the disk.
-    private func validOffset(of request: BlockRequest) -> UInt64? {
+    func validOffset(of request: BlockRequest) -> UInt64? {
         let count = UInt64(request.dataByteCount)
         guard let offset = request.byteOffset, count % BlockRequest.sectorByteCount == 0,
             offset <= image.byteCount, count <= image.byteCount - offset

@@ -101,13 +101,36 @@ final class RequestPool: @unchecked Sendable {
 
     func submit(_ request: BlockRequest) {
         let isAlone = withLock { () -> Bool in
-            waiting.append(request)
             inFlight[request.queue] += 1
-            if sleeping < waiting.count - taken, threads.count < threadLimit { startThread() }
-            unsafe pthread_cond_signal(work)
-            return threads.isEmpty
+            return enqueue(request)
         }
         // The host has no thread left: this one does it.
+        if isAlone { run(untilQuiet: true) }
+    }
+
+    /// A request is under way that somebody else carries out, until ``end()`` or ``redo(_:)``.
+    func begin(_ request: BlockRequest) {
+        withLock {
+            inFlight[request.queue] += 1
+            running += 1
+        }
+    }
+
+    /// A request of ``begin(_:)`` was given back.
+    func end() {
+        withLock {
+            running -= 1
+            if running == 0, taken == waiting.count { unsafe pthread_cond_broadcast(quiet) }
+        }
+    }
+
+    /// Takes over a request of ``begin(_:)`` that was not carried out.
+    func redo(_ request: BlockRequest) {
+        let isAlone = withLock { () -> Bool in
+            running -= 1
+            guard !isStopping else { return false }
+            return enqueue(request)
+        }
         if isAlone { run(untilQuiet: true) }
     }
 
@@ -161,6 +184,16 @@ final class RequestPool: @unchecked Sendable {
     }
 
     // MARK: The threads
+
+    /// With the lock held.
+    ///
+    /// - Returns: Whether there is no thread to do it.
+    private func enqueue(_ request: BlockRequest) -> Bool {
+        waiting.append(request)
+        if sleeping < waiting.count - taken, threads.count < threadLimit { startThread() }
+        unsafe pthread_cond_signal(work)
+        return threads.isEmpty
+    }
 
     /// With the lock held.
     private func startThread() {

@@ -24,13 +24,22 @@ public final class VirtioBlock: DrainingDevice {
     private final class Active: Sendable {
         let activation: Activation
         let pool: RequestPool
+        /// Nil where every request is the pool's.
+        let direct: DirectTransfers?
         let limitTimer: any DeviceTimer
         /// What the driver was found to have done wrong while a request was given back.
         let failure: Failure
 
-        init(_ activation: Activation, _ pool: RequestPool, _ limitTimer: any DeviceTimer, _ failure: Failure) {
+        init(
+            _ activation: Activation,
+            _ pool: RequestPool,
+            _ direct: DirectTransfers?,
+            _ limitTimer: any DeviceTimer,
+            _ failure: Failure
+        ) {
             self.activation = activation
             self.pool = pool
+            self.direct = direct
             self.limitTimer = limitTimer
             self.failure = failure
         }
@@ -124,21 +133,28 @@ public final class VirtioBlock: DrainingDevice {
         if !activation.features.contains(Feature.flush) { isWriteback = false }
         let failure = Failure()
         let executor = executor
+        let giveBack: @Sendable (BlockRequest, Int, RequestPool) -> Void = { request, written, pool in
+            guard let queue = activation.queue(request.queue) else { return }
+            do throws(VirtioQueueError) {
+                let hasMore = pool.release(queue: request.queue)
+                try queue.complete(request.chain, byteCount: written)
+                try queue.signalDriver()
+                if hasMore { activation.wake(request.queue) }
+            } catch {
+                failure.set(error)
+                activation.wake(request.queue)
+            }
+        }
         let pool = RequestPool(
             queueCount: configuration.queueCount,
             threadLimit: max(Self.usualThreadCount, configuration.queueCount),
             disk: configuration.name,
             policy: configuration.failures
         ) { request, scratch, pool in
-            guard let queue = activation.queue(request.queue) else { return .done }
             do throws(VirtioQueueError) {
                 switch try executor.serve(request, scratch) {
                 case .held(let cause): return .held(cause)
-                case .done(let written):
-                    let hasMore = pool.release(queue: request.queue)
-                    try queue.complete(request.chain, byteCount: written)
-                    try queue.signalDriver()
-                    if hasMore { activation.wake(request.queue) }
+                case .done(let written): giveBack(request, written, pool)
                 }
             } catch {
                 failure.set(error)
@@ -146,10 +162,13 @@ public final class VirtioBlock: DrainingDevice {
             }
             return .done
         }
+        let direct = DirectTransfers(executor, pool) { [weak pool] request, written in
+            if let pool { giveBack(request, written, pool) }
+        }
         let limitTimer = timers.makeTimer {
             for index in activation.queues.indices { activation.wake(index) }
         }
-        let new = Active(activation, pool, limitTimer, failure)
+        let new = Active(activation, pool, direct, limitTimer, failure)
         active.withLock { $0 = new }
     }
 
@@ -161,6 +180,7 @@ public final class VirtioBlock: DrainingDevice {
         }
         if let old {
             old.limitTimer.arm(at: nil)
+            old.direct?.stop()
             old.pool.stop()
         }
         isWriteback = true
@@ -176,6 +196,7 @@ public final class VirtioBlock: DrainingDevice {
     public func process(queue: Int) throws(VirtioQueueError) {
         guard let active = active.withLock({ $0 }), let source = active.activation.queue(queue) else { return }
         if let failure = active.failure.value { throw failure }
+        defer { active.direct?.submit() }
         repeat {
             try source.suppressNotifications()
             while true {
@@ -188,7 +209,7 @@ public final class VirtioBlock: DrainingDevice {
                 guard let chain = try source.next() else { break }
                 let request = try BlockRequest(chain, queue: queue)
                 count(request)
-                active.pool.submit(request)
+                if try active.direct?.take(request) != true { active.pool.submit(request) }
             }
         } while try source.resumeNotifications()
     }

@@ -29,6 +29,14 @@ public struct NetworkConfiguration: Hashable, Sendable {
     static let queueLimit = 31
     static let mtuRange: ClosedRange<UInt16> = 68...65_521
 
+    /// A network of the guest's own that needs no privileges.
+    public static let user = NetworkConfiguration(kind: .user(UserNetworkConfiguration()), text: "user")
+
+    private init(kind: Kind, text: String) {
+        self.kind = kind
+        self.text = text
+    }
+
     public init(_ text: String) throws(NetworkError) {
         self.text = text
         var words = Self.words(text)[...]

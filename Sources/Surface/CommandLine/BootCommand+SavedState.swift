@@ -1,3 +1,4 @@
+internal import Networking
 internal import VirtualMachine
 internal import X86
 
@@ -6,6 +7,7 @@ extension BootCommand {
     static let usualMemory = ByteCount(bytes: 512 << 20)
     static let usualProcessorCount = 1
     static let usualModel = "auto"
+    static let usualNetworks = [NetworkConfiguration.user]
 
     /// Opens the saved machine at `path` and gives `configuration` its shape.
     ///

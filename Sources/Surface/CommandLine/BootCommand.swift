@@ -162,7 +162,10 @@ public struct BootCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A network port: user, tap=NAME, lan=NAME or none, then options; Docs/network.md has them. Repeatable.",
+            """
+            A network port: user, tap=NAME, lan=NAME or none, then options; Docs/network.md has them. Repeatable. (default: \
+            user)
+            """,
             valueName: "network[,option=value]"
         ),
         transform: { try NetworkConfiguration($0) }
@@ -245,7 +248,9 @@ public struct BootCommand: ParsableCommand {
         guard (1...MachineConfiguration.processorLimit).contains(cpus) else {
             throw ValidationError("--cpus \(cpus): 1 to \(MachineConfiguration.processorLimit) are possible")
         }
-        if pcap != nil, net.allSatisfy({ $0.kind == .none }) { throw ValidationError("--pcap needs --net") }
+        if pcap != nil, !net.isEmpty, net.allSatisfy({ $0.kind == .none }) {
+            throw ValidationError("--pcap needs a network: --net is none")
+        }
         if symbols != nil, profile == nil { throw ValidationError("--symbols needs --profile") }
         guard memory.bytes >= 2 << 20 else { throw ValidationError("--memory \(memory): at least 2M are needed") }
     }
@@ -336,7 +341,7 @@ public struct BootCommand: ParsableCommand {
             processorCount: cpus,
             model: model,
             disks: disk,
-            networks: net,
+            networks: net.isEmpty ? Self.usualNetworks : net,
             capturePath: pcap,
             serial: serial,
             clock: clock == .host ? .host : .instructions,

@@ -71,6 +71,8 @@ public final class HostImageFile: ImageFile {
         try locking.take(of: self.file.rawValue, path: path, isReadOnly: isReadOnly)
     }
 
+    public var fileDescriptor: CInt { file.rawValue }
+
     /// The same for two ways to the same file.
     public var identityText: String { "\(identity.device):\(identity.inode)" }
 

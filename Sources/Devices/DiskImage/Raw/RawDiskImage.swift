@@ -10,6 +10,7 @@ public final class RawDiskImage: DiskImage {
     public let file: any ImageFile
 
     public var path: String { file.name }
+    public var fileDescriptor: CInt? { (file as? HostImageFile)?.fileDescriptor }
 
     /// - Throws: ``DiskImageError/cannotOpen(path:cause:)``, ``DiskImageError/notADisk(path:)``,
     ///   ``DiskImageError/inUse(path:)``.
