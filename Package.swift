@@ -136,9 +136,9 @@ let package = Package(
             name: "vivfuzz",
             dependencies: [
                 "Boot", "CLinux", "DeviceModel", "DiskImage", "Engine", "GuestMemory", "MachineState", "NetworkFrames",
-                "Networking",
-                "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioNet", "VirtioVsock",
-                "VirtualMachine", "X86", "X86Decoder", "X86Interpreter", "X86Translator",
+                "Networking", "SharedFolder", "SystemCalls", "Telemetry", "TestSupport", "Virtio", "VirtioBalloon",
+                "VirtioFS", "VirtioNet", "VirtioVsock", "VirtualMachine", "X86", "X86Decoder", "X86Interpreter",
+                "X86Translator",
             ],
             path: "Fuzz",
             swiftSettings: engine
