@@ -43,6 +43,7 @@ let package = Package(
         .target(name: "CLinux", path: "Sources/Base/CLinux"),
         .target(name: "CHostProbe", path: "Sources/Base/CHostProbe"),
         .target(name: "CNativeRun", path: "Sources/Base/CNativeRun"),
+        .target(name: "CContainer", path: "Sources/Base/CContainer"),
         .target(name: "CTranslator", path: "Sources/Base/CTranslator"),
         .systemLibrary(name: "CSlirp", path: "Sources/Base/CSlirp", providers: [.apt(["libslirp-dev"])]),
         .systemLibrary(name: "CURing", path: "Sources/Base/CURing", providers: [.apt(["liburing-dev"])]),
@@ -112,7 +113,7 @@ let package = Package(
                 "X86Interpreter", "X86Translator",
             ]
         ),
-        layer("Platform", "OCIRuntime", ["CLinux", "CSeccomp", "JSON", "SystemCalls"]),
+        layer("Platform", "OCIRuntime", ["CContainer", "CLinux", "CSeccomp", "JSON", "SystemCalls"]),
         // Surface
         layer(
             "Surface",
