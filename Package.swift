@@ -190,6 +190,7 @@ let package = Package(
         tests("VirtioBalloon", ["DeviceModel", "GuestMemory", "SystemCalls", "Virtio"]),
         tests("SharedFolder", ["CLinux", "SystemCalls"]),
         tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
+        tests("OCIRuntime", ["JSON", "SystemCalls"]),
         tests("DiskImage", ["SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests(

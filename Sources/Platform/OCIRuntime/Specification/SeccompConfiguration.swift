@@ -22,8 +22,8 @@ public struct SeccompConfiguration: Sendable {
     public var defaultErrorNumber: UInt32?
     /// Such as `SCMP_ARCH_X86_64`.
     public var architectures: [String]
-    /// Such as `SECCOMP_FILTER_FLAG_LOG`.
-    public var flags: [String]
+    /// Such as `SECCOMP_FILTER_FLAG_LOG`; nil where the runtime chooses.
+    public var flags: [String]?
     /// The socket of whoever is asked about calls.
     public var listenerPath: String?
     public var listenerMetadata: String?
@@ -33,7 +33,7 @@ public struct SeccompConfiguration: Sendable {
         defaultAction = try place.required("defaultAction").string()
         defaultErrorNumber = try place.integer("defaultErrnoRet")
         architectures = try place.strings("architectures") ?? []
-        flags = try place.strings("flags") ?? []
+        flags = try place.strings("flags")
         listenerPath = try place.string("listenerPath")
         listenerMetadata = try place.string("listenerMetadata")
         rules = try place.list("syscalls") { (place) throws(JSONError) in
