@@ -99,7 +99,7 @@ int ccontainer_await_answer(struct ccontainer_state *state) {
 
 /* ---- the process of the steps ---- */
 
-static void run_steps(const struct ccontainer_launch *launch) {
+static void run_steps(const struct ccontainer_launch_plan *launch) {
   struct ccontainer_state state = {.channel = launch->channel, .root = -1, .start = -1};
   for (size_t index = 0; index < launch->step_count; index++) {
     int result = ccontainer_carry_out(&state, &launch->steps[index], (int)index);
@@ -119,7 +119,7 @@ static void run_steps(const struct ccontainer_launch *launch) {
 
 /* ---- the process that makes the namespaces ---- */
 
-static int make_namespaces(const struct ccontainer_launch *launch, struct ccontainer_state *state) {
+static int make_namespaces(const struct ccontainer_launch_plan *launch, struct ccontainer_state *state) {
   for (size_t index = 0; index < launch->joined_count; index++)
     if (setns(launch->joined[index], launch->joined_kinds[index]) < 0) return -errno;
   uint64_t made = launch->made;
@@ -148,7 +148,7 @@ static int make_namespaces(const struct ccontainer_launch *launch, struct cconta
   return 0;
 }
 
-int ccontainer_launch(const struct ccontainer_launch *launch) {
+int ccontainer_launch(const struct ccontainer_launch_plan *launch) {
   int maker = fork();
   if (maker != 0) return maker < 0 ? -errno : maker;
   /* A runtime that is killed takes what it has not finished along. */

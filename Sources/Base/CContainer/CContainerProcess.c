@@ -53,7 +53,7 @@ static int open_console(struct ccontainer_state *state, const struct ccontainer_
   return result;
 }
 
-static int run_hook(const struct ccontainer_step *step) {
+int ccontainer_run_hook(const struct ccontainer_step *step) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
   int child = fork();
@@ -219,7 +219,7 @@ int ccontainer_carry_out(struct ccontainer_state *state, const struct ccontainer
   case CCONTAINER_LOOPBACK: return raise_loopback();
   case CCONTAINER_WRITE: return write_file(step->first, step->second);
   case CCONTAINER_CONSOLE: return open_console(state, step);
-  case CCONTAINER_HOOK: return run_hook(step);
+  case CCONTAINER_HOOK: return ccontainer_run_hook(step);
   case CCONTAINER_LIMIT: {
     struct rlimit limit = {.rlim_cur = step->other, .rlim_max = step->limit};
     return failed(setrlimit((int)step->number, &limit));

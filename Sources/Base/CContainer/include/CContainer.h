@@ -81,7 +81,7 @@ enum ccontainer_message_kind {
   CCONTAINER_TELLS_READY    /* execve comes next, or the start is awaited */
 };
 
-struct ccontainer_launch {
+struct ccontainer_launch_plan {
   /* A packet socket, whose other end is the parent's. */
   int32_t channel;
   /* Namespaces that are joined, in this order: descriptors and their CLONE_NEW flags. */
@@ -97,7 +97,10 @@ struct ccontainer_launch {
 };
 
 /* Starts the stage: returns the process that makes the namespaces, which ends by itself, or -errno. Only for a process of one thread. */
-int ccontainer_launch(const struct ccontainer_launch *launch);
+int ccontainer_launch(const struct ccontainer_launch_plan *launch);
+
+/* Runs a hook to its end: 0, or -errno; -ECHILD where it ends with another status than 0. */
+int ccontainer_run_hook(const struct ccontainer_step *step);
 
 /* Raw calls that libc of Debian 12 has no function for; -errno where they fail. */
 int ccontainer_open_in_root(int root, const char *path, int flags, uint32_t mode);
