@@ -190,6 +190,7 @@ let package = Package(
         tests("SharedFolder", ["CLinux", "SystemCalls"]),
         tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("DiskImage", ["SystemCalls"]),
+        tests("OCIRuntime", ["JSON", "SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests(
             "VirtualMachine",
