@@ -192,6 +192,7 @@ let package = Package(
         tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("OCIRuntime", ["JSON", "SystemCalls"]),
         tests("DiskImage", ["SystemCalls"]),
+        tests("OCIRuntime", ["JSON", "SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests(
             "VirtualMachine",

@@ -2,6 +2,7 @@
 #define CLINUX_H
 #include <stddef.h>
 #include <stdint.h>
+#include "CLinuxBPF.h"
 #include "CLinuxFiles.h"
 
 /* Swift imports neither variadic functions nor function-like macros; this file is the only place that
