@@ -192,7 +192,6 @@ let package = Package(
         tests("VirtioFS", ["CLinux", "DeviceModel", "GuestMemory", "SharedFolder", "Virtio"]),
         tests("OCIRuntime", ["JSON", "SystemCalls"]),
         tests("DiskImage", ["SystemCalls"]),
-        tests("OCIRuntime", ["JSON", "SystemCalls"]),
         tests("Boot", ["GuestMemory", "X86"]),
         tests(
             "VirtualMachine",
