@@ -124,6 +124,15 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
+        layer("Surface", "OCICommandLine", ["CContainer", "JSON", "OCIRuntime", "SystemCalls"]),
+        // Static, so that it starts in few milliseconds with little memory: engines start it for everything that they do.
+        .executableTarget(
+            name: "viv-oci",
+            dependencies: ["CContainer", "OCICommandLine"],
+            path: "Sources/Surface/viv-oci",
+            swiftSettings: safe,
+            linkerSettings: [.unsafeFlags(["-static-executable"])]
+        ),
         .executableTarget(
             name: "viv",
             dependencies: ["CommandLine", .product(name: "ArgumentParser", package: "swift-argument-parser")],

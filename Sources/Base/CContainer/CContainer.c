@@ -49,9 +49,11 @@ int ccontainer_receive_descriptor(int socket) {
   return descriptor;
 }
 
-int ccontainer_fork(void) {
-  int result = fork();
-  return result < 0 ? -errno : result;
+int ccontainer_signal_descriptor(const void *set) { return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK); }
+
+int ccontainer_read_signal(int descriptor) {
+  struct signalfd_siginfo information;
+  return read(descriptor, &information, sizeof information) == sizeof information ? (int)information.ssi_signo : 0;
 }
 
 int ccontainer_close_above(unsigned first) { return close_range(first, ~0U, 0) < 0 ? -errno : 0; }

@@ -108,9 +108,11 @@ int ccontainer_pidfd_open(int pid);
 int ccontainer_pidfd_send_signal(int pidfd, int signal);
 int ccontainer_send_descriptor(int socket, int descriptor, const char *text);
 int ccontainer_receive_descriptor(int socket);
-int ccontainer_fork(void);
 int ccontainer_close_above(unsigned first);
 int ccontainer_subreaper(int on);
 int ccontainer_seal_self(void);
+/* A descriptor of the signals of a sigset_t, and the next one from it, 0 where there is none. */
+int ccontainer_signal_descriptor(const void *set);
+int ccontainer_read_signal(int descriptor);
 
 #endif

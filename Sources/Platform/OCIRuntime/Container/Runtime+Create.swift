@@ -240,7 +240,7 @@ extension Runtime {
     }
 
     /// The time now (RFC 3339, UTC, nanoseconds).
-    static func timestamp() -> String {
+    public static func timestamp() -> String {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
         func padded(_ number: some BinaryInteger, _ width: Int) -> String {

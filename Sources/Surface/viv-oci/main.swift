@@ -1,0 +1,4 @@
+internal import Glibc
+internal import OCICommandLine
+
+exit(OCICommandLine.run(Array(CommandLine.arguments.dropFirst())))
