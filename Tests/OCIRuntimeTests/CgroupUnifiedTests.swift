@@ -166,6 +166,7 @@ import Testing
             let children = try [Child(["/bin/sleep", "100"]), Child(["/bin/sleep", "100"])]
             try group.add(children[0].pid)
             try group.add(children[1].pid, below: "../below")
+            #expect(throws: CgroupError.self) { try group.add(children[0].pid, below: ["pids": "/below"]) }
             #expect(try group.processes() == children.map(\.pid).sorted())
             try group.killAll(signal: SIGTERM)
             #expect(children.map { $0.wait() } == [-SIGTERM, -SIGTERM])

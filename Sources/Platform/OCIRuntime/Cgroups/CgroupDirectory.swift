@@ -154,22 +154,28 @@ struct CgroupDirectory: Hashable, Sendable {
         return found.sorted()
     }
 
-    /// Deletes the group with all below it; where it is not there, nothing.
+    /// Deletes the group with all below it, unless there are processes; where it is not there, nothing.
     ///
-    /// A group whose last processes are just ending is busy, so that five times are tried, in 0.3 seconds.
+    /// A group whose last processes are just ending is busy, so that it is tried again five times in 0.3 seconds.
     func delete() throws(CgroupError) {
         guard exists else { return }
         guard !isMountPoint else { throw .cannotDelete(path: path, errno: EBUSY) }
         var pause: UInt32 = 10_000
-        var attempts = 5
+        var attempts = 6
         while true {
-            let cause = remove()
+            let cause = isPopulated ? EBUSY : remove()
             guard cause != 0 else { return }
             attempts -= 1
             guard cause == EBUSY, attempts > 0 else { throw .cannotDelete(path: path, errno: cause) }
             usleep(pause)
             pause *= 2
         }
+    }
+
+    /// Whether there are processes in this group or below it, also those of other namespaces.
+    private var isPopulated: Bool {
+        if let text = readIfPresent("cgroup.procs"), !text.isEmpty { return true }
+        return children.contains { $0.isPopulated }
     }
 
     /// 0, or the errno of the first folder that stays.

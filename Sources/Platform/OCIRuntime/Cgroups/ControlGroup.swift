@@ -14,8 +14,13 @@ public protocol ControlGroup: Sendable {
     /// - Throws: ``CgroupError/notEmpty(path:processCount:)`` or ``CgroupError/frozen(path:)`` where a group is there already that is not fresh.
     mutating func create() throws(CgroupError)
 
-    /// Moves a process into the group, or into the one at the path `below` it.
-    func add(_ pid: Int32, below: String) throws(CgroupError)
+    /// Moves a process into the group, or by controller into groups `below` it; the empty name is for those that are not named.
+    /// - Throws: ``CgroupError/badPath(_:reason:)`` for a controller that the group has not.
+    func add(_ pid: Int32, below: [String: String]) throws(CgroupError)
+
+    /// Moves a process into the group, or where that gives controllers to groups below it and so takes none, into the one below it that
+    /// `member` is in.
+    func add(_ pid: Int32, beside member: Int32) throws(CgroupError)
 
     /// Sets all limits and the device rules, with the devices that every container has.
     /// - Returns: What could not be set and is not needed, a sentence each.
@@ -45,7 +50,8 @@ public protocol ControlGroup: Sendable {
 }
 
 extension ControlGroup {
-    public func add(_ pid: Int32) throws(CgroupError) { try add(pid, below: "") }
+    public func add(_ pid: Int32) throws(CgroupError) { try add(pid, below: [:]) }
+    public func add(_ pid: Int32, below path: String) throws(CgroupError) { try add(pid, below: ["": path]) }
 }
 
 extension CgroupHost {
@@ -73,8 +79,12 @@ extension CgroupHost {
         )
     }
 
-    /// The group whose ``ControlGroup/paths`` were saved.
+    /// The group whose ``ControlGroup/paths`` were saved; those that are in no hierarchy of this host are left out.
     public func controlGroup(saved paths: [String: String], isRootless: Bool = false) -> any ControlGroup {
+        let mountPoints = (hierarchies + [unified].compactMap { $0 }).map(\.mountPoint)
+        let paths = paths.filter { _, path in
+            CgroupPath.cleaned(path) == path && mountPoints.contains { path == $0 || path.hasPrefix($0 + "/") }
+        }
         if hierarchies.isEmpty, let unified {
             return UnifiedControlGroup(
                 path: paths[""] ?? "",
@@ -93,15 +103,17 @@ func signalAll(
     listed processes: () throws(CgroupError) -> [Int32]
 ) throws(CgroupError) {
     var done: Set<Int32> = []
+    var failure: CgroupError?
     // A process may fork between the list and its signal; what is frozen cannot.
     for _ in 0..<32 {
         let new = try processes().filter { !done.contains($0) }
-        guard !new.isEmpty else { return }
+        if new.isEmpty { break }
         for pid in new {
             done.insert(pid)
             if kill(pid, signal) != 0, errno != ESRCH {
-                throw .signalRefused(pid: pid, signal: signal, errno: errno)
+                failure = .signalRefused(pid: pid, signal: signal, errno: errno)
             }
         }
     }
+    if let failure { throw failure }
 }

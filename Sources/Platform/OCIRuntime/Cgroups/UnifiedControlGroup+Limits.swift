@@ -94,7 +94,7 @@ extension UnifiedControlGroup {
         }
     }
 
-    private static func text(_ limit: Int64) -> String { limit < 0 ? "max" : "\(limit)" }
+    private static func text(_ limit: Int64) -> String { limit == -1 ? "max" : "\(limit)" }
 
     /// `memory.swap.max` of `memory.swap`, which is memory and swap together; nil to leave it. 0 is for not given.
     static func swapLimit(limit: Int64, swap: Int64) throws(CgroupError) -> String? {

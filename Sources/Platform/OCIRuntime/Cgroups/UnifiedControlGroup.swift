@@ -79,10 +79,25 @@ struct UnifiedControlGroup: ControlGroup {
         }
     }
 
-    func add(_ pid: Int32, below: String) throws(CgroupError) {
+    func add(_ pid: Int32, below: [String: String]) throws(CgroupError) {
+        if let (controller, path) = below.first(where: { !$0.key.isEmpty }) {
+            throw .badPath(path, reason: "version 2 has no control group of \(controller) alone")
+        }
         guard !path.isEmpty else { return }
-        let directory = CgroupDirectory(path + CgroupPath.cleaned(below))
+        let directory = CgroupDirectory(path + CgroupPath.cleaned(below[""] ?? ""))
         try directory.write("\(pid)", to: "cgroup.procs")
+    }
+
+    func add(_ pid: Int32, beside member: Int32) throws(CgroupError) {
+        do throws(CgroupError) { try add(pid, below: [:]) } catch {
+            guard case .refused(_, _, let cause) = error, cause == EBUSY,
+                let membership = try? CgroupDirectory.contents(of: "/proc/\(member)/cgroup"),
+                let group = CgroupHost.groups(in: membership).first(where: { $0.controllers.isEmpty })
+            else { throw error }
+            let place = mountPoint + CgroupPath.cleaned(group.path)
+            guard place.hasPrefix(path + "/") else { throw error }
+            try CgroupDirectory(place).write("\(pid)", to: "cgroup.procs")
+        }
     }
 
     func delete() throws(CgroupError) {
