@@ -33,7 +33,9 @@ enum CgroupFixture {
         mkdir(top, 0o755)
         mkdir(group.path, 0o755)
         for (name, value) in files { try write(value, to: group / name) }
-        return (CgroupHost(hierarchies: [], unified: .init(controllers: [], mountPoint: top, ownPath: "/own/leaf")), group)
+        return (
+            CgroupHost(hierarchies: [], unified: .init(controllers: [], mountPoint: top, ownPath: "/own/leaf")), group
+        )
     }
 
     static func write(_ value: String, to path: String) throws {

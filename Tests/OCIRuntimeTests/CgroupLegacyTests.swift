@@ -114,12 +114,14 @@ struct CgroupLegacyTests {
 
     @Test func `Devices are denied but for the rules' and every container's`() throws {
         try withGroup(try #require(CgroupFixture.legacyHost)) { group in
-            let rules = #"{"devices": [{"allow": false}, {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"}]}"#
+            let rules =
+                #"{"devices": [{"allow": false}, {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"}]}"#
             _ = try group.apply(CgroupFixture.resources(rules))
             let list = try directory(group, "devices").read("devices.list").split(separator: "\n").sorted()
             #expect(
                 list == [
-                    "b *:* m", "c *:* m", "c 10:229 rw", "c 136:* rwm", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm",
+                    "b *:* m", "c *:* m", "c 10:229 rw", "c 136:* rwm", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm",
+                    "c 1:8 rwm",
                     "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm",
                 ]
             )

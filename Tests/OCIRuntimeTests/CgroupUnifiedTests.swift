@@ -14,7 +14,10 @@ import Testing
     ]
 
     /// The files that differ after `resources` are set.
-    private func changes(_ resources: String, _ files: [String: String]) throws -> (files: [String: String], warnings: [String]) {
+    private func changes(
+        _ resources: String,
+        _ files: [String: String]
+    ) throws -> (files: [String: String], warnings: [String]) {
         let (host, directory) = try CgroupFixture.fakeUnified(files)
         defer { CgroupFixture.removeFake(host) }
         let group = host.controlGroup(at: .absolute("/c"), isRootless: true)
@@ -73,7 +76,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"pids": {"limit": 5}}"#, "pids"), (#"{"memory": {"limit": 4096}}"#, "memory"), (#"{"cpu": {"shares": 9}}"#, "cpu"),
+        (#"{"pids": {"limit": 5}}"#, "pids"), (#"{"memory": {"limit": 4096}}"#, "memory"),
+        (#"{"cpu": {"shares": 9}}"#, "cpu"),
         (#"{"cpu": {"cpus": "0"}}"#, "cpuset"), (#"{"unified": {"io.max": "8:0 rbps=1"}}"#, "io"),
         (#"{"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}"#, "hugetlb"),
     ])
@@ -81,11 +85,16 @@ import Testing
         #expect(throws: CgroupError.controllerAbsent(name, reason: nil)) {
             try changes(resources, ["cgroup.controllers": "", "pids.max": "max"])
         }
-        #expect("\(CgroupError.controllerAbsent(name, reason: nil))".contains("cannot set \(name) limit: container could not join"))
+        #expect(
+            "\(CgroupError.controllerAbsent(name, reason: nil))".contains(
+                "cannot set \(name) limit: container could not join"
+            )
+        )
     }
 
     @Test(arguments: [
-        #"{"unified": {"../memory.max": "1"}}"#, #"{"unified": {"memory": "1"}}"#, #"{"memory": {"disableOOMKiller": true}}"#,
+        #"{"unified": {"../memory.max": "1"}}"#, #"{"unified": {"memory": "1"}}"#,
+        #"{"memory": {"disableOOMKiller": true}}"#,
         #"{"memory": {"limit": 4096, "checkBeforeUpdate": true}}"#, #"{"unified": {"memory.nothing": "1"}}"#,
         #"{"hugepageLimits": [{"pageSize": "../2MB", "limit": 1}]}"#,
     ])
@@ -117,7 +126,8 @@ import Testing
     @Test func `Statistics of version 2 are those of its files`() throws {
         let (host, _) = try CgroupFixture.fakeUnified([
             "cpu.stat": "usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 4\nnr_throttled 2\nthrottled_usec 7",
-            "memory.current": "4096", "memory.max": "max", "memory.peak": "8192", "memory.events": "low 0\nmax 3\noom_kill 1",
+            "memory.current": "4096", "memory.max": "max", "memory.peak": "8192",
+            "memory.events": "low 0\nmax 3\noom_kill 1",
             "memory.stat": "anon 1\nfile 2", "memory.swap.current": "10", "memory.swap.max": "20",
             "pids.current": "2", "pids.max": "9", "cpuset.cpus.effective": "0-2,5",
             "io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0",
@@ -133,9 +143,12 @@ import Testing
         #expect(json["memory"]?["swap"]?["usage"] == 4106)
         #expect(json["memory"]?["raw"] == ["anon": 1, "file": 2])
         #expect(json["pids"] == ["current": 2, "limit": 9])
-        #expect(json["blkio"]?["ioServicedRecursive"] == [
-            ["major": 8, "op": "Read", "value": 3], ["major": 8, "op": "Write", "value": 4], ["major": 8, "op": "Discard"],
-        ])
+        #expect(
+            json["blkio"]?["ioServicedRecursive"] == [
+                ["major": 8, "op": "Read", "value": 3], ["major": 8, "op": "Write", "value": 4],
+                ["major": 8, "op": "Discard"],
+            ]
+        )
     }
 
     @Test(.enabled(if: CgroupFixture.unifiedHost != nil, "needs root and version 2"))

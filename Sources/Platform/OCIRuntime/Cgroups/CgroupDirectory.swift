@@ -31,7 +31,7 @@ struct CgroupDirectory: Hashable, Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Writes by one call, as the kernel's files want it. The file is there already.
+    /// Writes by one call, as the kernel's files want it, into a file that is there.
     static func put(_ value: String, into path: String) throws(CgroupError) {
         func refusal(_ cause: CInt) -> CgroupError { .refused(path: path, value: value, errno: cause) }
         let file = unsafe open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
@@ -93,8 +93,9 @@ struct CgroupDirectory: Hashable, Sendable {
     }
 
     /// Makes the folder and those above it that are missing, from `ancestor` on down.
-    /// - Parameter prepare: Called for each folder from `ancestor` on, before the one below it is made.
-    /// - Returns: Those made, the outermost first. Where one cannot be made, those made before it are gone again.
+    ///
+    /// `prepare` is called for each folder from `ancestor` on, before the one below it is made. Where one cannot be made,
+    /// those made before it are gone again. Gives those made, the outermost first.
     func create(
         below ancestor: String,
         prepare: (CgroupDirectory) -> Void = { _ in }
@@ -133,7 +134,9 @@ struct CgroupDirectory: Hashable, Sendable {
         return found
     }
 
-    /// The processes of this group and of all below it, each once. One whose number this process's namespace has not is left out.
+    /// The processes of this group and of all below it, each once.
+    ///
+    /// Those that have no number in this process's namespace are left out.
     func processes() throws(CgroupError) -> [Int32] {
         var found: Set<Int32> = []
         var pending = [self]
@@ -145,7 +148,8 @@ struct CgroupDirectory: Hashable, Sendable {
                 }
             } catch {
                 // A group below may go at any time; threaded ones list no processes.
-                guard case .unreadable(_, let cause) = error, cause == ENOENT || cause == ENODEV || cause == EOPNOTSUPP else {
+                guard case .unreadable(_, let cause) = error, cause == ENOENT || cause == ENODEV || cause == EOPNOTSUPP
+                else {
                     throw error
                 }
             }

@@ -2,24 +2,26 @@ internal import Glibc
 
 /// A container's control group, in all hierarchies of the host that it is in.
 ///
-/// The order of a start: `paths` are saved, ``create()``, ``apply(_:)``, ``add(_:below:)``. What a killed runtime leaves is deleted by the
-/// saved paths: ``CgroupHost/controlGroup(saved:isRootless:)``.
+/// The order of a start: `paths` are saved, ``create()``, ``apply(_:)``, ``add(_:below:)``. What a killed runtime leaves is
+/// deleted by the saved paths: ``CgroupHost/controlGroup(saved:isRootless:)``.
 public protocol ControlGroup: Sendable {
     /// The folders by controller, as they are saved in the container's state; version 2's is under the empty name.
     var paths: [String: String] { get }
 
     /// Makes the group in all hierarchies; if that fails, nothing is left of it.
     ///
-    /// Without the rights to make the group that nobody asked for, a rootless container goes without; ``apply(_:)`` then refuses limits.
-    /// - Throws: ``CgroupError/notEmpty(path:processCount:)`` or ``CgroupError/frozen(path:)`` where a group is there already that is not fresh.
+    /// Without the rights to make the group that nobody asked for, a rootless container goes without; ``apply(_:)`` then
+    /// refuses limits.
+    /// - Throws: ``CgroupError/notEmpty(path:processCount:)`` or ``CgroupError/frozen(path:)`` where a group is there already
+    ///   that is not fresh.
     mutating func create() throws(CgroupError)
 
-    /// Moves a process into the group, or by controller into groups `below` it; the empty name is for those that are not named.
+    /// Moves a process into the group, or by controller into groups `below` it; the empty name is for all not named.
     /// - Throws: ``CgroupError/badPath(_:reason:)`` for a controller that the group has not.
     func add(_ pid: Int32, below: [String: String]) throws(CgroupError)
 
-    /// Moves a process into the group, or where that gives controllers to groups below it and so takes none, into the one below it that
-    /// `member` is in.
+    /// Moves a process into the group, or where that gives controllers to groups below it and so takes none, into the one
+    /// below it that `member` is in.
     func add(_ pid: Int32, beside member: Int32) throws(CgroupError)
 
     /// Sets all limits and the device rules, with the devices that every container has.
@@ -56,7 +58,8 @@ extension ControlGroup {
 
 extension CgroupHost {
     /// The group of that path, which need not be there yet.
-    /// - Parameter isRootless: Device rules are left alone, and a group that cannot be made is done without if nobody asked for it.
+    ///
+    /// `isRootless`: Device rules are left alone, and a group that cannot be made is done without if nobody asked for it.
     public func controlGroup(at path: CgroupPath, isRootless: Bool = false) -> any ControlGroup {
         if let unified, hierarchies.isEmpty {
             return UnifiedControlGroup(

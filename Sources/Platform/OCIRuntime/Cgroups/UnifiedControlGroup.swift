@@ -140,7 +140,7 @@ struct UnifiedControlGroup: ControlGroup {
         let directory = CgroupDirectory(path)
         guard !path.isEmpty, directory.exists else { return }
         if signal == SIGKILL, directory.has("cgroup.kill") {
-            // The kernel kills frozen ones too, but they stay where a kernel before 5.14 would leave them: thawed they end at once.
+            // The kernel kills frozen ones too; the group shall not stay frozen.
             try directory.write("1", to: "cgroup.kill")
             if try isFrozen { try thaw() }
             return
