@@ -83,10 +83,12 @@ struct Child {
 
     func resume() { kill(pid, SIGCONT) }
 
-    /// The exit code, or the signal that ended it as a negative number.
+    /// The exit code, or the signal that ended it as a negative number; below -1000 where there is no such child.
     func wait() -> Int32 {
         var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        while waitpid(pid, &status, 0) < 0 {
+            guard errno == EINTR else { return -1000 - errno }
+        }
         let signal = status & 0x7F
         return signal == 0 ? (status >> 8) & 0xFF : -signal
     }

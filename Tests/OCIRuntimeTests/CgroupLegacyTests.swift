@@ -80,6 +80,41 @@ struct CgroupLegacyTests {
         }
     }
 
+    @Test func `A limit that is not above the usage is refused where that is asked for`() throws {
+        try withGroup(try #require(CgroupFixture.legacyHost)) { group in
+            let child = try Child(
+                ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=8M", "count=1", "status=none"],
+                isStopped: true
+            )
+            try group.add(child.pid)
+            child.resume()
+            #expect(child.wait() == 0)
+            let sleeper = try Child(
+                ["/bin/sh", "-c", "x=$(head -c 4194304 /dev/zero | tr '\\0' x); sleep 100"],
+                isStopped: true
+            )
+            try group.add(sleeper.pid)
+            sleeper.resume()
+            let memory = try directory(group, "memory")
+            while try memory.number("memory.usage_in_bytes") < 2_097_152 { usleep(1000) }
+            #expect {
+                try group.update(CgroupFixture.resources(#"{"memory": {"limit": 65536, "checkBeforeUpdate": true}}"#))
+            } throws: { error in
+                if case CgroupError.belowUsage(_, limit: 65536, _) = error { true } else { false }
+            }
+            #expect(try memory.number("memory.limit_in_bytes") > 1 << 60)
+        }
+    }
+
+    @Test func `A weight without an I/O scheduler that has weights is reported`() throws {
+        try withGroup(try #require(CgroupFixture.legacyHost)) { group in
+            let block = try directory(group, "blkio")
+            let isKnown = block.has("blkio.weight") || block.has("blkio.bfq.weight")
+            let warnings = try group.apply(CgroupFixture.resources(#"{"blockIO": {"weight": 500}}"#))
+            #expect(warnings.count == (isKnown ? 0 : 1))
+        }
+    }
+
     @Test func `Processor limits are set in an order that the kernel takes`() throws {
         try withGroup(try #require(CgroupFixture.legacyHost)) { group in
             let cpu = try directory(group, "cpu")

@@ -123,6 +123,22 @@ import Testing
         #expect(CgroupDirectory(directory / "d").exists)
     }
 
+    @Test func `A kill for want of memory and the end are told`() throws {
+        let (host, directory) = try CgroupFixture.fakeUnified([
+            "cgroup.controllers": "memory", "memory.events": "oom 0\noom_kill 2",
+            "cgroup.events": "populated 1\nfrozen 0",
+        ])
+        defer { CgroupFixture.removeFake(host) }
+        var events = try host.controlGroup(at: .absolute("/c")).oomEvents()
+        #expect(events.next() == nil)
+        try directory.write("oom 1\noom_kill 2", to: "memory.events")
+        #expect(events.next() == nil)
+        try directory.write("oom 1\noom_kill 3", to: "memory.events")
+        #expect(events.next() == .outOfMemory)
+        try directory.write("populated 0\nfrozen 0", to: "cgroup.events")
+        #expect(events.next() == .ended)
+    }
+
     @Test func `Statistics of version 2 are those of its files`() throws {
         let (host, _) = try CgroupFixture.fakeUnified([
             "cpu.stat": "usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 4\nnr_throttled 2\nthrottled_usec 7",

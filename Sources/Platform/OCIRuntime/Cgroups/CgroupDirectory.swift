@@ -162,7 +162,7 @@ struct CgroupDirectory: Hashable, Sendable {
     ///
     /// A group whose last processes are just ending is busy, so that it is tried again five times in 0.3 seconds.
     func delete() throws(CgroupError) {
-        guard exists else { return }
+        if unsafe rmdir(path) == 0 || errno == ENOENT { return }
         guard !isMountPoint else { throw .cannotDelete(path: path, errno: EBUSY) }
         var pause: UInt32 = 10_000
         var attempts = 6

@@ -51,9 +51,9 @@ extension LegacyControlGroup {
     }
 
     private func setDevices(_ rules: [ResourceConfiguration.DeviceRule]) throws(CgroupError) {
-        let policy = try DevicePolicy(rules + DevicePolicy.defaults)
         // In a user namespace the kernel gives nobody the right, and denies devices itself.
         guard !isRootless else { return }
+        let policy = try DevicePolicy(rules + DevicePolicy.defaults)
         let directory = try directory("devices")
         for (file, value) in policy.writes {
             if value == "a", file == "devices.allow", directory.readIfPresent("devices.list") == "a *:* rwm" {

@@ -2,9 +2,10 @@ internal import Glibc
 
 extension UnifiedControlGroup {
     func apply(_ resources: ResourceConfiguration) throws(CgroupError) -> [String] {
-        let program = try DeviceProgram(resources.devices + DevicePolicy.defaults)
         // In a user namespace the kernel gives nobody the right, and denies devices itself.
-        if !isRootless { try program.attach(to: directory(for: "devices")) }
+        if !isRootless {
+            try DeviceProgram(resources.devices + DevicePolicy.defaults).attach(to: directory(for: "devices"))
+        }
         return try update(resources)
     }
 

@@ -139,13 +139,12 @@ struct UnifiedControlGroup: ControlGroup {
     func killAll(signal: Int32) throws(CgroupError) {
         let directory = CgroupDirectory(path)
         guard !path.isEmpty, directory.exists else { return }
-        if signal == SIGKILL, directory.has("cgroup.kill") {
+        let wasFrozen = try isFrozen
+        if signal == SIGKILL, (try? directory.write("1", to: "cgroup.kill")) != nil {
             // The kernel kills frozen ones too; the group shall not stay frozen.
-            try directory.write("1", to: "cgroup.kill")
-            if try isFrozen { try thaw() }
+            if wasFrozen { try thaw() }
             return
         }
-        let wasFrozen = try isFrozen
         if !wasFrozen { try? freeze() }
         var failure: CgroupError?
         do throws(CgroupError) {
