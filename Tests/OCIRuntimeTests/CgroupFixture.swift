@@ -61,7 +61,7 @@ struct Child {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        // What runs the tests may ignore signals, and its children then would.
+        // The threads that run tests block signals, and their children then would.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -103,7 +103,6 @@ func withGroup(
     try group.create()
     defer {
         try? group.killAll(signal: SIGKILL)
-        while waitpid(-1, nil, WNOHANG) > 0 {}
         try? group.delete()
     }
     try body(&group)

@@ -19,7 +19,7 @@ public enum CgroupError: Error, Hashable, Sendable {
     case belowUsage(name: String, limit: UInt64, usage: UInt64)
     case notEmpty(path: String, processCount: Int)
     case frozen(path: String)
-    /// The group did not become frozen, or thawed, in time.
+    /// The group did not become frozen in time.
     case stuck(path: String, wanted: String)
     case signalRefused(pid: Int32, signal: Int32, errno: CInt)
     case deviceRule(String, reason: String)

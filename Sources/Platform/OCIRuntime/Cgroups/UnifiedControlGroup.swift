@@ -109,25 +109,23 @@ struct UnifiedControlGroup: ControlGroup {
 
     func processes() throws(CgroupError) -> [Int32] { path.isEmpty ? [] : try CgroupDirectory(path).processes() }
 
-    func freeze() throws(CgroupError) { try setFrozen(true) }
-
-    func thaw() throws(CgroupError) { try setFrozen(false) }
-
-    /// Writes `cgroup.freeze` and waits until `cgroup.events` says so.
-    private func setFrozen(_ isFrozen: Bool) throws(CgroupError) {
+    func freeze() throws(CgroupError) {
         let directory = try directory(for: "freezer")
-        try directory.write(isFrozen ? "1" : "0", to: "cgroup.freeze")
+        try directory.write("1", to: "cgroup.freeze")
         var pause: UInt32 = 100
         var waited: UInt32 = 0
         while waited < 5_000_000 {
-            if directory.table("cgroup.events").contains(where: { $0 == ("frozen", isFrozen ? 1 : 0) }) { return }
+            if directory.table("cgroup.events").contains(where: { $0 == ("frozen", 1) }) { return }
             usleep(pause)
             waited += pause
             pause = min(pause * 2, 10_000)
         }
-        if isFrozen { try directory.write("0", to: "cgroup.freeze") }
-        throw .stuck(path: path, wanted: isFrozen ? "frozen" : "thawed")
+        try directory.write("0", to: "cgroup.freeze")
+        throw .stuck(path: path, wanted: "frozen")
     }
+
+    /// Processes run from now on; `cgroup.events` may still say otherwise while some of them end.
+    func thaw() throws(CgroupError) { try directory(for: "freezer").write("0", to: "cgroup.freeze") }
 
     var isFrozen: Bool {
         get throws(CgroupError) {
