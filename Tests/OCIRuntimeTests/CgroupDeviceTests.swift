@@ -101,7 +101,9 @@ private func isAllowed(_ rules: [Rule], access: UInt32, type: UInt32, major: UIn
     }
 
     @Test func `Version 1 allows all but what is denied after it`() throws {
-        let policy = try DevicePolicy([allow("c", 1, 3), allow("a", nil, nil), deny("c", 1, 11)] + DevicePolicy.defaults)
+        let policy = try DevicePolicy(
+            [allow("c", 1, 3), allow("a", nil, nil), deny("c", 1, 11)] + DevicePolicy.defaults
+        )
         // All containers may make devices.
         #expect(policy.writes.map { "\($0.file) \($0.value)" } == ["devices.allow a", "devices.deny c 1:11 rw"])
     }

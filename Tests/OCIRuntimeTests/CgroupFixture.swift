@@ -33,7 +33,9 @@ enum CgroupFixture {
         mkdir(top, 0o755)
         mkdir(group.path, 0o755)
         for (name, value) in files { try write(value, to: group / name) }
-        return (CgroupHost(hierarchies: [], unified: .init(controllers: [], mountPoint: top, ownPath: "/own/leaf")), group)
+        return (
+            CgroupHost(hierarchies: [], unified: .init(controllers: [], mountPoint: top, ownPath: "/own/leaf")), group
+        )
     }
 
     static func write(_ value: String, to path: String) throws {
@@ -59,7 +61,7 @@ struct Child {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        // What runs the tests may ignore signals, and its children then would.
+        // The threads that run tests block signals, and their children then would.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -81,10 +83,12 @@ struct Child {
 
     func resume() { kill(pid, SIGCONT) }
 
-    /// The exit code, or the signal that ended it as a negative number.
+    /// The exit code, or the signal that ended it as a negative number; below -1000 where there is no such child.
     func wait() -> Int32 {
         var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        while waitpid(pid, &status, 0) < 0 {
+            guard errno == EINTR else { return -1000 - errno }
+        }
         let signal = status & 0x7F
         return signal == 0 ? (status >> 8) & 0xFF : -signal
     }
@@ -99,7 +103,6 @@ func withGroup(
     try group.create()
     defer {
         try? group.killAll(signal: SIGKILL)
-        while waitpid(-1, nil, WNOHANG) > 0 {}
         try? group.delete()
     }
     try body(&group)

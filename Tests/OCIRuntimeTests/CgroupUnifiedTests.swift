@@ -14,7 +14,10 @@ import Testing
     ]
 
     /// The files that differ after `resources` are set.
-    private func changes(_ resources: String, _ files: [String: String]) throws -> (files: [String: String], warnings: [String]) {
+    private func changes(
+        _ resources: String,
+        _ files: [String: String]
+    ) throws -> (files: [String: String], warnings: [String]) {
         let (host, directory) = try CgroupFixture.fakeUnified(files)
         defer { CgroupFixture.removeFake(host) }
         let group = host.controlGroup(at: .absolute("/c"), isRootless: true)
@@ -73,7 +76,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"pids": {"limit": 5}}"#, "pids"), (#"{"memory": {"limit": 4096}}"#, "memory"), (#"{"cpu": {"shares": 9}}"#, "cpu"),
+        (#"{"pids": {"limit": 5}}"#, "pids"), (#"{"memory": {"limit": 4096}}"#, "memory"),
+        (#"{"cpu": {"shares": 9}}"#, "cpu"),
         (#"{"cpu": {"cpus": "0"}}"#, "cpuset"), (#"{"unified": {"io.max": "8:0 rbps=1"}}"#, "io"),
         (#"{"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}"#, "hugetlb"),
     ])
@@ -81,11 +85,16 @@ import Testing
         #expect(throws: CgroupError.controllerAbsent(name, reason: nil)) {
             try changes(resources, ["cgroup.controllers": "", "pids.max": "max"])
         }
-        #expect("\(CgroupError.controllerAbsent(name, reason: nil))".contains("cannot set \(name) limit: container could not join"))
+        #expect(
+            "\(CgroupError.controllerAbsent(name, reason: nil))".contains(
+                "cannot set \(name) limit: container could not join"
+            )
+        )
     }
 
     @Test(arguments: [
-        #"{"unified": {"../memory.max": "1"}}"#, #"{"unified": {"memory": "1"}}"#, #"{"memory": {"disableOOMKiller": true}}"#,
+        #"{"unified": {"../memory.max": "1"}}"#, #"{"unified": {"memory": "1"}}"#,
+        #"{"memory": {"disableOOMKiller": true}}"#,
         #"{"memory": {"limit": 4096, "checkBeforeUpdate": true}}"#, #"{"unified": {"memory.nothing": "1"}}"#,
         #"{"hugepageLimits": [{"pageSize": "../2MB", "limit": 1}]}"#,
     ])
@@ -114,10 +123,27 @@ import Testing
         #expect(CgroupDirectory(directory / "d").exists)
     }
 
+    @Test func `A kill for want of memory and the end are told`() throws {
+        let (host, directory) = try CgroupFixture.fakeUnified([
+            "cgroup.controllers": "memory", "memory.events": "oom 0\noom_kill 2",
+            "cgroup.events": "populated 1\nfrozen 0",
+        ])
+        defer { CgroupFixture.removeFake(host) }
+        var events = try host.controlGroup(at: .absolute("/c")).oomEvents()
+        #expect(events.next() == nil)
+        try directory.write("oom 1\noom_kill 2", to: "memory.events")
+        #expect(events.next() == nil)
+        try directory.write("oom 1\noom_kill 3", to: "memory.events")
+        #expect(events.next() == .outOfMemory)
+        try directory.write("populated 0\nfrozen 0", to: "cgroup.events")
+        #expect(events.next() == .ended)
+    }
+
     @Test func `Statistics of version 2 are those of its files`() throws {
         let (host, _) = try CgroupFixture.fakeUnified([
             "cpu.stat": "usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 4\nnr_throttled 2\nthrottled_usec 7",
-            "memory.current": "4096", "memory.max": "max", "memory.peak": "8192", "memory.events": "low 0\nmax 3\noom_kill 1",
+            "memory.current": "4096", "memory.max": "max", "memory.peak": "8192",
+            "memory.events": "low 0\nmax 3\noom_kill 1",
             "memory.stat": "anon 1\nfile 2", "memory.swap.current": "10", "memory.swap.max": "20",
             "pids.current": "2", "pids.max": "9", "cpuset.cpus.effective": "0-2,5",
             "io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0",
@@ -133,9 +159,12 @@ import Testing
         #expect(json["memory"]?["swap"]?["usage"] == 4106)
         #expect(json["memory"]?["raw"] == ["anon": 1, "file": 2])
         #expect(json["pids"] == ["current": 2, "limit": 9])
-        #expect(json["blkio"]?["ioServicedRecursive"] == [
-            ["major": 8, "op": "Read", "value": 3], ["major": 8, "op": "Write", "value": 4], ["major": 8, "op": "Discard"],
-        ])
+        #expect(
+            json["blkio"]?["ioServicedRecursive"] == [
+                ["major": 8, "op": "Read", "value": 3], ["major": 8, "op": "Write", "value": 4],
+                ["major": 8, "op": "Discard"],
+            ]
+        )
     }
 
     @Test(.enabled(if: CgroupFixture.unifiedHost != nil, "needs root and version 2"))
@@ -166,6 +195,7 @@ import Testing
             let children = try [Child(["/bin/sleep", "100"]), Child(["/bin/sleep", "100"])]
             try group.add(children[0].pid)
             try group.add(children[1].pid, below: "../below")
+            #expect(throws: CgroupError.self) { try group.add(children[0].pid, below: ["pids": "/below"]) }
             #expect(try group.processes() == children.map(\.pid).sorted())
             try group.killAll(signal: SIGTERM)
             #expect(children.map { $0.wait() } == [-SIGTERM, -SIGTERM])

@@ -31,7 +31,7 @@ struct CgroupDirectory: Hashable, Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Writes by one call, as the kernel's files want it. The file is there already.
+    /// Writes by one call, as the kernel's files want it, into a file that is there.
     static func put(_ value: String, into path: String) throws(CgroupError) {
         func refusal(_ cause: CInt) -> CgroupError { .refused(path: path, value: value, errno: cause) }
         let file = unsafe open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
@@ -93,8 +93,9 @@ struct CgroupDirectory: Hashable, Sendable {
     }
 
     /// Makes the folder and those above it that are missing, from `ancestor` on down.
-    /// - Parameter prepare: Called for each folder from `ancestor` on, before the one below it is made.
-    /// - Returns: Those made, the outermost first. Where one cannot be made, those made before it are gone again.
+    ///
+    /// `prepare` is called for each folder from `ancestor` on, before the one below it is made. Where one cannot be made,
+    /// those made before it are gone again. Gives those made, the outermost first.
     func create(
         below ancestor: String,
         prepare: (CgroupDirectory) -> Void = { _ in }
@@ -133,7 +134,9 @@ struct CgroupDirectory: Hashable, Sendable {
         return found
     }
 
-    /// The processes of this group and of all below it, each once. One whose number this process's namespace has not is left out.
+    /// The processes of this group and of all below it, each once.
+    ///
+    /// Those that have no number in this process's namespace are left out.
     func processes() throws(CgroupError) -> [Int32] {
         var found: Set<Int32> = []
         var pending = [self]
@@ -145,7 +148,8 @@ struct CgroupDirectory: Hashable, Sendable {
                 }
             } catch {
                 // A group below may go at any time; threaded ones list no processes.
-                guard case .unreadable(_, let cause) = error, cause == ENOENT || cause == ENODEV || cause == EOPNOTSUPP else {
+                guard case .unreadable(_, let cause) = error, cause == ENOENT || cause == ENODEV || cause == EOPNOTSUPP
+                else {
                     throw error
                 }
             }
@@ -154,22 +158,28 @@ struct CgroupDirectory: Hashable, Sendable {
         return found.sorted()
     }
 
-    /// Deletes the group with all below it; where it is not there, nothing.
+    /// Deletes the group with all below it, unless there are processes; where it is not there, nothing.
     ///
-    /// A group whose last processes are just ending is busy, so that five times are tried, in 0.3 seconds.
+    /// A group whose last processes are just ending is busy, so that it is tried again five times in 0.3 seconds.
     func delete() throws(CgroupError) {
-        guard exists else { return }
+        if unsafe rmdir(path) == 0 || errno == ENOENT { return }
         guard !isMountPoint else { throw .cannotDelete(path: path, errno: EBUSY) }
         var pause: UInt32 = 10_000
-        var attempts = 5
+        var attempts = 6
         while true {
-            let cause = remove()
+            let cause = isPopulated ? EBUSY : remove()
             guard cause != 0 else { return }
             attempts -= 1
             guard cause == EBUSY, attempts > 0 else { throw .cannotDelete(path: path, errno: cause) }
             usleep(pause)
             pause *= 2
         }
+    }
+
+    /// Whether there are processes in this group or below it, also those of other namespaces.
+    private var isPopulated: Bool {
+        if let text = readIfPresent("cgroup.procs"), !text.isEmpty { return true }
+        return children.contains { $0.isPopulated }
     }
 
     /// 0, or the errno of the first folder that stays.

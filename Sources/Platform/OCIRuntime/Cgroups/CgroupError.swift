@@ -19,7 +19,7 @@ public enum CgroupError: Error, Hashable, Sendable {
     case belowUsage(name: String, limit: UInt64, usage: UInt64)
     case notEmpty(path: String, processCount: Int)
     case frozen(path: String)
-    /// The group did not become frozen, or thawed, in time.
+    /// The group did not become frozen in time.
     case stuck(path: String, wanted: String)
     case signalRefused(pid: Int32, signal: Int32, errno: CInt)
     case deviceRule(String, reason: String)
@@ -43,11 +43,14 @@ extension CgroupError: CustomStringConvertible {
         case .unexpected(let path, let found): return "\(path) holds '\(found)'"
         case .badPath(let path, let reason): return "the cgroups path '\(path)' cannot be used: \(reason)"
         case .badValue(let name, let value, let reason): return "\(name) cannot be '\(value)': \(reason)"
-        case .belowUsage(let name, let limit, let usage): return "the \(name) limit \(limit) is not above the usage, \(usage)"
-        case .notEmpty(let path, let count): return "the container's control group \(path) is not empty: it has \(count) processes"
+        case .belowUsage(let name, let limit, let usage):
+            return "the \(name) limit \(limit) is not above the usage, \(usage)"
+        case .notEmpty(let path, let count):
+            return "the container's control group \(path) is not empty: it has \(count) processes"
         case .frozen(let path): return "the container's control group \(path) is frozen"
         case .stuck(let path, let wanted): return "the control group \(path) did not become \(wanted) in time"
-        case .signalRefused(let pid, let signal, let errno): return "cannot send signal \(signal) to process \(pid): \(text(errno))"
+        case .signalRefused(let pid, let signal, let errno):
+            return "cannot send signal \(signal) to process \(pid): \(text(errno))"
         case .deviceRule(let rule, let reason): return "the device rule '\(rule)' cannot be applied: \(reason)"
         case .deviceProgram(let call, let errno, let log):
             return "cannot filter devices: \(call): \(text(errno))\(log.isEmpty ? "" : ": " + log)"

@@ -5,8 +5,9 @@ public enum CgroupPath: Hashable, Sendable {
     /// Below this process's own group, or on version 2 beside it. `isDefault`: Nothing was asked for.
     case relative(String, isDefault: Bool)
 
-    /// Reads `linux.cgroupsPath`. No `..` leads out of the hierarchy.
-    /// - Parameter id: The container's name, which is the group's where no path is asked for.
+    /// Reads `linux.cgroupsPath`, of which no `..` leads out of the hierarchy.
+    ///
+    /// Where no path is asked for, the group has the name of the container, `id`.
     public init(_ text: String?, id: String) throws(CgroupError) {
         guard let text, !text.isEmpty else {
             self = .relative(Self.cleaned(id), isDefault: true)
@@ -17,8 +18,9 @@ public enum CgroupPath: Hashable, Sendable {
         guard !clean.isEmpty else { throw .badPath(text, reason: "it is the top of the hierarchy") }
     }
 
-    /// Reads `slice:prefix:name`, the form of `--systemd-cgroup`, as the place that systemd gives the unit `prefix-name.scope` of that slice.
-    /// - Parameter isRootless: The slice is the user's where none is named.
+    /// Reads `slice:prefix:name`, the form of `--systemd-cgroup`, as the place of the unit `prefix-name.scope` in that slice.
+    ///
+    /// Where none is named the slice is `system.slice`, or for rootless containers `user.slice`.
     public init(systemd text: String?, id: String, isRootless: Bool, host: CgroupHost) throws(CgroupError) {
         let wanted = text ?? ""
         guard host.hasSystemd else { throw .badPath(wanted, reason: "systemd does not run on this host") }
@@ -32,7 +34,9 @@ public enum CgroupPath: Hashable, Sendable {
         }
         let slice = fields[0].isEmpty ? (isRootless ? "user.slice" : "system.slice") : fields[0]
         let unit =
-            if fields[2].hasSuffix(".slice") { String(fields[2]) } else if fields[1].isEmpty { "\(fields[2]).scope" } else {
+            if fields[2].hasSuffix(".slice") { String(fields[2]) } else if fields[1].isEmpty {
+                "\(fields[2]).scope"
+            } else {
                 "\(fields[1])-\(fields[2]).scope"
             }
         self = .absolute(try Self.folder(ofSlice: slice) + "/" + unit)
@@ -63,8 +67,9 @@ public enum CgroupPath: Hashable, Sendable {
     }
 
     /// The group's folder in a hierarchy.
-    /// - Parameter isBeside: A relative path starts in the group above this process's own: a group of version 2 that has processes can
-    ///   give no controllers to groups below it.
+    ///
+    /// `isBeside`: A relative path starts in the group above this process's own, as a group of version 2 that has processes
+    /// can give no controllers to groups below it.
     func folder(in hierarchy: CgroupHost.Hierarchy, isBeside: Bool = false) -> String {
         switch self {
         case .absolute(let path): return hierarchy.mountPoint + path

@@ -41,7 +41,8 @@ extension JSON {
 extension CgroupStatistics.CPU {
     fileprivate var json: JSON {
         var usage: [JSON.Member] = total == 0 ? [] : [.init("total", .count(total))]
-        for (name, list) in [("percpu", perCPU), ("percpu_kernel", perCPUKernel), ("percpu_user", perCPUUser)] where !list.isEmpty {
+        for (name, list) in [("percpu", perCPU), ("percpu_kernel", perCPUKernel), ("percpu_user", perCPUUser)]
+        where !list.isEmpty {
             usage.append(.init(name, .array(list.map { .count($0) })))
         }
         usage += [.init("kernel", .count(kernel)), .init("user", .count(user))]

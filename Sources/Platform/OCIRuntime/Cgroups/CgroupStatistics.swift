@@ -88,7 +88,9 @@ extension CgroupStatistics {
         var numbers: [UInt64] = []
         for part in text.split(separator: ",") {
             let bounds = part.split(separator: "-").compactMap { UInt64($0) }
-            guard let first = bounds.first, let last = bounds.last, first <= last, last - first < 65536 else { continue }
+            guard let first = bounds.first, let last = bounds.last, first <= last, last - first < 65536 else {
+                continue
+            }
             numbers += first...last
         }
         return numbers

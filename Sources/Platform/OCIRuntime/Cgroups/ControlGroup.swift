@@ -2,20 +2,27 @@ internal import Glibc
 
 /// A container's control group, in all hierarchies of the host that it is in.
 ///
-/// The order of a start: `paths` are saved, ``create()``, ``apply(_:)``, ``add(_:below:)``. What a killed runtime leaves is deleted by the
-/// saved paths: ``CgroupHost/controlGroup(saved:isRootless:)``.
+/// The order of a start: `paths` are saved, ``create()``, ``apply(_:)``, ``add(_:below:)``. What a killed runtime leaves is
+/// deleted by the saved paths: ``CgroupHost/controlGroup(saved:isRootless:)``.
 public protocol ControlGroup: Sendable {
     /// The folders by controller, as they are saved in the container's state; version 2's is under the empty name.
     var paths: [String: String] { get }
 
     /// Makes the group in all hierarchies; if that fails, nothing is left of it.
     ///
-    /// Without the rights to make the group that nobody asked for, a rootless container goes without; ``apply(_:)`` then refuses limits.
-    /// - Throws: ``CgroupError/notEmpty(path:processCount:)`` or ``CgroupError/frozen(path:)`` where a group is there already that is not fresh.
+    /// Without the rights to make the group that nobody asked for, a rootless container goes without; ``apply(_:)`` then
+    /// refuses limits.
+    /// - Throws: ``CgroupError/notEmpty(path:processCount:)`` or ``CgroupError/frozen(path:)`` where a group is there already
+    ///   that is not fresh.
     mutating func create() throws(CgroupError)
 
-    /// Moves a process into the group, or into the one at the path `below` it.
-    func add(_ pid: Int32, below: String) throws(CgroupError)
+    /// Moves a process into the group, or by controller into groups `below` it; the empty name is for all not named.
+    /// - Throws: ``CgroupError/badPath(_:reason:)`` for a controller that the group has not.
+    func add(_ pid: Int32, below: [String: String]) throws(CgroupError)
+
+    /// Moves a process into the group, or where that gives controllers to groups below it and so takes none, into the one
+    /// below it that `member` is in.
+    func add(_ pid: Int32, beside member: Int32) throws(CgroupError)
 
     /// Sets all limits and the device rules, with the devices that every container has.
     /// - Returns: What could not be set and is not needed, a sentence each.
@@ -45,12 +52,14 @@ public protocol ControlGroup: Sendable {
 }
 
 extension ControlGroup {
-    public func add(_ pid: Int32) throws(CgroupError) { try add(pid, below: "") }
+    public func add(_ pid: Int32) throws(CgroupError) { try add(pid, below: [:]) }
+    public func add(_ pid: Int32, below path: String) throws(CgroupError) { try add(pid, below: ["": path]) }
 }
 
 extension CgroupHost {
     /// The group of that path, which need not be there yet.
-    /// - Parameter isRootless: Device rules are left alone, and a group that cannot be made is done without if nobody asked for it.
+    ///
+    /// `isRootless`: Device rules are left alone, and a group that cannot be made is done without if nobody asked for it.
     public func controlGroup(at path: CgroupPath, isRootless: Bool = false) -> any ControlGroup {
         if let unified, hierarchies.isEmpty {
             return UnifiedControlGroup(
@@ -73,8 +82,12 @@ extension CgroupHost {
         )
     }
 
-    /// The group whose ``ControlGroup/paths`` were saved.
+    /// The group whose ``ControlGroup/paths`` were saved; those that are in no hierarchy of this host are left out.
     public func controlGroup(saved paths: [String: String], isRootless: Bool = false) -> any ControlGroup {
+        let mountPoints = (hierarchies + [unified].compactMap { $0 }).map(\.mountPoint)
+        let paths = paths.filter { _, path in
+            CgroupPath.cleaned(path) == path && mountPoints.contains { path == $0 || path.hasPrefix($0 + "/") }
+        }
         if hierarchies.isEmpty, let unified {
             return UnifiedControlGroup(
                 path: paths[""] ?? "",
@@ -93,15 +106,17 @@ func signalAll(
     listed processes: () throws(CgroupError) -> [Int32]
 ) throws(CgroupError) {
     var done: Set<Int32> = []
+    var failure: CgroupError?
     // A process may fork between the list and its signal; what is frozen cannot.
     for _ in 0..<32 {
         let new = try processes().filter { !done.contains($0) }
-        guard !new.isEmpty else { return }
+        if new.isEmpty { break }
         for pid in new {
             done.insert(pid)
             if kill(pid, signal) != 0, errno != ESRCH {
-                throw .signalRefused(pid: pid, signal: signal, errno: errno)
+                failure = .signalRefused(pid: pid, signal: signal, errno: errno)
             }
         }
     }
+    if let failure { throw failure }
 }

@@ -29,8 +29,10 @@ struct DevicePolicy: Hashable, Sendable {
         for exception in exceptions { hasher.combine(exception.device) }
     }
 
-    /// Every container's own devices, which follow its rules: all may be made, and null, zero, full, random, urandom, tty, ptmx and the
-    /// pseudo terminals be used. (/dev/console is a pseudo terminal.)
+    /// Every container's own devices, which follow its rules.
+    ///
+    /// All may be made, and null, zero, full, random, urandom, tty, ptmx and the pseudo terminals be used. (/dev/console is
+    /// a pseudo terminal.)
     static let defaults: [Rule] =
         [
             Rule(isAllowed: true, type: "c", major: nil, minor: nil, access: "m"),
@@ -74,7 +76,10 @@ struct DevicePolicy: Hashable, Sendable {
         for index in exceptions.indices where exceptions[index].device.overlaps(device) {
             guard !exceptions[index].access.isDisjoint(with: access) else { continue }
             guard device.covers(exceptions[index].device) else {
-                throw .deviceRule(rule.text, reason: "it is a part of '\(exceptions[index].device.text)', which version 1 cannot take out")
+                throw .deviceRule(
+                    rule.text,
+                    reason: "it is a part of '\(exceptions[index].device.text)', which version 1 cannot take out"
+                )
             }
             exceptions[index].access.subtract(access)
         }

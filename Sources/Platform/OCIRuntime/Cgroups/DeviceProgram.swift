@@ -24,12 +24,14 @@ struct DeviceAccess: OptionSet, Hashable, Sendable {
 
 /// An eBPF program of type `BPF_PROG_TYPE_CGROUP_DEVICE`, which decides for version 2 what a group's processes may do with devices.
 ///
-/// It goes through the rules from the last to the first and strikes from what is asked for that which a matching rule allows. Nothing left
-/// is yes; something left that a matching rule denies, or at the end, is no. So of the rules for one right the last decides.
+/// It goes through the rules from the last to the first and strikes from what is asked for that which a matching rule
+/// allows. Nothing left is yes; something left that a matching rule denies, or at the end, is no. So of the rules for one
+/// right the last decides.
 struct DeviceProgram: Hashable, Sendable {
     private(set) var instructions: [Instruction] = []
 
-    /// One instruction (Linux: Documentation/bpf/standardization/instruction-set.rst):
+    /// One instruction (Linux: Documentation/bpf/standardization/instruction-set.rst).
+    ///
     /// `immediate` 63:32, `offset` 31:16, `source` 15:12, `destination` 11:8, `opcode` 7:0.
     struct Instruction: Hashable, Sendable {
         var opcode: UInt8
@@ -78,7 +80,9 @@ struct DeviceProgram: Hashable, Sendable {
             }
             for (register, number) in [(Register.major, rule.major), (Register.minor, rule.minor)] {
                 guard let number else { continue }
-                guard let value = Int32(exactly: number) else { throw .deviceRule(rule.text, reason: "no device has that number") }
+                guard let value = Int32(exactly: number) else {
+                    throw .deviceRule(rule.text, reason: "no device has that number")
+                }
                 unless(register, is: value)
             }
             let isCertain = mismatches.isEmpty && access == .all

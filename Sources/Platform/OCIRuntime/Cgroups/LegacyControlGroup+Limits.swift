@@ -18,7 +18,11 @@ extension LegacyControlGroup {
 
     private func setLimits(_ resources: ResourceConfiguration, _ ignored: inout LimitReport) throws(CgroupError) {
         if let unified = resources.unified.first {
-            throw .badValue(name: unified.name, value: unified.value, reason: "the host's control groups are of version 1")
+            throw .badValue(
+                name: unified.name,
+                value: unified.value,
+                reason: "the host's control groups are of version 1"
+            )
         }
         if let memory = resources.memory { try setMemory(memory, &ignored) }
         if let cpu = resources.cpu { try setCPU(cpu, &ignored) }
@@ -47,12 +51,14 @@ extension LegacyControlGroup {
     }
 
     private func setDevices(_ rules: [ResourceConfiguration.DeviceRule]) throws(CgroupError) {
-        let policy = try DevicePolicy(rules + DevicePolicy.defaults)
         // In a user namespace the kernel gives nobody the right, and denies devices itself.
         guard !isRootless else { return }
+        let policy = try DevicePolicy(rules + DevicePolicy.defaults)
         let directory = try directory("devices")
         for (file, value) in policy.writes {
-            if value == "a", file == "devices.allow", directory.readIfPresent("devices.list") == "a *:* rwm" { continue }
+            if value == "a", file == "devices.allow", directory.readIfPresent("devices.list") == "a *:* rwm" {
+                continue
+            }
             try directory.write(value, to: file)
         }
     }
@@ -81,7 +87,9 @@ extension LegacyControlGroup {
             }
             if memory.checksBeforeUpdate == true, limit > 0 {
                 let usage = try directory.number("memory.usage_in_bytes")
-                guard UInt64(limit) > usage else { throw .belowUsage(name: "memory", limit: UInt64(limit), usage: usage) }
+                guard UInt64(limit) > usage else {
+                    throw .belowUsage(name: "memory", limit: UInt64(limit), usage: usage)
+                }
             }
             // The kernel takes no limit of memory above that of memory with swap: the one that makes room is first.
             let old = try directory.number(limitFile)
@@ -141,7 +149,11 @@ extension LegacyControlGroup {
             let effective = try directory.number("cpu.shares")
             guard effective == shares else {
                 let bound = effective < shares ? "most" : "least"
-                throw .badValue(name: "cpu.shares", value: "\(shares)", reason: "the kernel takes at \(bound) \(effective)")
+                throw .badValue(
+                    name: "cpu.shares",
+                    value: "\(shares)",
+                    reason: "the kernel takes at \(bound) \(effective)"
+                )
             }
         }
         if let period = cpu.realtimePeriod, period != 0 {

@@ -80,10 +80,17 @@ struct LegacyControlGroup: ControlGroup {
         }
     }
 
-    func add(_ pid: Int32, below: String) throws(CgroupError) {
-        let below = CgroupPath.cleaned(below)
-        for folder in folders {
-            let directory = CgroupDirectory(folder + below)
+    func add(_ pid: Int32, beside member: Int32) throws(CgroupError) { try add(pid, below: [:]) }
+
+    func add(_ pid: Int32, below: [String: String]) throws(CgroupError) {
+        for (controller, path) in below where !controller.isEmpty && paths[controller] == nil {
+            throw .badPath(path, reason: "the container is in no control group of \(controller)")
+        }
+        let places = paths.map { controller, path in
+            path + CgroupPath.cleaned(below[controller] ?? below[""] ?? "")
+        }
+        for path in Set(places).sorted() {
+            let directory = CgroupDirectory(path)
             var attempts = 5
             while true {
                 do throws(CgroupError) {

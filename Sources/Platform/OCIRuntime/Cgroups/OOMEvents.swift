@@ -62,7 +62,7 @@ public struct OOMEvents: ~Copyable, Sendable {
 
     private var kills: UInt64? { directory.table("memory.events").first { $0.key == "oom_kill" }?.value }
 
-    /// What has happened since the last call; nil for nothing. Does not wait.
+    /// What has happened since the last call, or nil; does not wait.
     public mutating func next() -> Event? {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(file.rawValue, $0.baseAddress, $0.count) }

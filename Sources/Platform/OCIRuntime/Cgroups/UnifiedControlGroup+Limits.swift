@@ -2,9 +2,10 @@ internal import Glibc
 
 extension UnifiedControlGroup {
     func apply(_ resources: ResourceConfiguration) throws(CgroupError) -> [String] {
-        let program = try DeviceProgram(resources.devices + DevicePolicy.defaults)
         // In a user namespace the kernel gives nobody the right, and denies devices itself.
-        if !isRootless { try program.attach(to: directory(for: "devices")) }
+        if !isRootless {
+            try DeviceProgram(resources.devices + DevicePolicy.defaults).attach(to: directory(for: "devices"))
+        }
         return try update(resources)
     }
 
@@ -71,7 +72,8 @@ extension UnifiedControlGroup {
             let directory = try directory("memory")
             if memory.checksBeforeUpdate == true {
                 let usage = try directory.number("memory.current")
-                for (name, bound) in [("memory.swap", swap), ("memory", limit)] where bound > 0 && UInt64(bound) <= usage {
+                for (name, bound) in [("memory.swap", swap), ("memory", limit)]
+                where bound > 0 && UInt64(bound) <= usage {
                     throw .belowUsage(name: name, limit: UInt64(bound), usage: usage)
                 }
             }
@@ -94,9 +96,11 @@ extension UnifiedControlGroup {
         }
     }
 
-    private static func text(_ limit: Int64) -> String { limit < 0 ? "max" : "\(limit)" }
+    private static func text(_ limit: Int64) -> String { limit == -1 ? "max" : "\(limit)" }
 
-    /// `memory.swap.max` of `memory.swap`, which is memory and swap together; nil to leave it. 0 is for not given.
+    /// What `memory.swap`, which is memory and swap together, is as `memory.swap.max`; nil to leave it.
+    ///
+    /// 0 is for not given.
     static func swapLimit(limit: Int64, swap: Int64) throws(CgroupError) -> String? {
         if swap == 0 { return limit == -1 ? "max" : nil }
         if swap == -1 { return "max" }

@@ -79,10 +79,25 @@ struct UnifiedControlGroup: ControlGroup {
         }
     }
 
-    func add(_ pid: Int32, below: String) throws(CgroupError) {
+    func add(_ pid: Int32, below: [String: String]) throws(CgroupError) {
+        if let (controller, path) = below.first(where: { !$0.key.isEmpty }) {
+            throw .badPath(path, reason: "version 2 has no control group of \(controller) alone")
+        }
         guard !path.isEmpty else { return }
-        let directory = CgroupDirectory(path + CgroupPath.cleaned(below))
+        let directory = CgroupDirectory(path + CgroupPath.cleaned(below[""] ?? ""))
         try directory.write("\(pid)", to: "cgroup.procs")
+    }
+
+    func add(_ pid: Int32, beside member: Int32) throws(CgroupError) {
+        do throws(CgroupError) { try add(pid, below: [:]) } catch {
+            guard case .refused(_, _, let cause) = error, cause == EBUSY,
+                let membership = try? CgroupDirectory.contents(of: "/proc/\(member)/cgroup"),
+                let group = CgroupHost.groups(in: membership).first(where: { $0.controllers.isEmpty })
+            else { throw error }
+            let place = mountPoint + CgroupPath.cleaned(group.path)
+            guard place.hasPrefix(path + "/") else { throw error }
+            try CgroupDirectory(place).write("\(pid)", to: "cgroup.procs")
+        }
     }
 
     func delete() throws(CgroupError) {
@@ -94,25 +109,23 @@ struct UnifiedControlGroup: ControlGroup {
 
     func processes() throws(CgroupError) -> [Int32] { path.isEmpty ? [] : try CgroupDirectory(path).processes() }
 
-    func freeze() throws(CgroupError) { try setFrozen(true) }
-
-    func thaw() throws(CgroupError) { try setFrozen(false) }
-
-    /// Writes `cgroup.freeze` and waits until `cgroup.events` says so.
-    private func setFrozen(_ isFrozen: Bool) throws(CgroupError) {
+    func freeze() throws(CgroupError) {
         let directory = try directory(for: "freezer")
-        try directory.write(isFrozen ? "1" : "0", to: "cgroup.freeze")
+        try directory.write("1", to: "cgroup.freeze")
         var pause: UInt32 = 100
         var waited: UInt32 = 0
         while waited < 5_000_000 {
-            if directory.table("cgroup.events").contains(where: { $0 == ("frozen", isFrozen ? 1 : 0) }) { return }
+            if directory.table("cgroup.events").contains(where: { $0 == ("frozen", 1) }) { return }
             usleep(pause)
             waited += pause
             pause = min(pause * 2, 10_000)
         }
-        if isFrozen { try directory.write("0", to: "cgroup.freeze") }
-        throw .stuck(path: path, wanted: isFrozen ? "frozen" : "thawed")
+        try directory.write("0", to: "cgroup.freeze")
+        throw .stuck(path: path, wanted: "frozen")
     }
+
+    /// Processes run from now on; `cgroup.events` may still say otherwise while some of them end.
+    func thaw() throws(CgroupError) { try directory(for: "freezer").write("0", to: "cgroup.freeze") }
 
     var isFrozen: Bool {
         get throws(CgroupError) {
@@ -124,13 +137,12 @@ struct UnifiedControlGroup: ControlGroup {
     func killAll(signal: Int32) throws(CgroupError) {
         let directory = CgroupDirectory(path)
         guard !path.isEmpty, directory.exists else { return }
-        if signal == SIGKILL, directory.has("cgroup.kill") {
-            // The kernel kills frozen ones too, but they stay where a kernel before 5.14 would leave them: thawed they end at once.
-            try directory.write("1", to: "cgroup.kill")
-            if try isFrozen { try thaw() }
+        let wasFrozen = try isFrozen
+        if signal == SIGKILL, (try? directory.write("1", to: "cgroup.kill")) != nil {
+            // The kernel kills frozen ones too; the group shall not stay frozen.
+            if wasFrozen { try thaw() }
             return
         }
-        let wasFrozen = try isFrozen
         if !wasFrozen { try? freeze() }
         var failure: CgroupError?
         do throws(CgroupError) {
