@@ -50,8 +50,10 @@ import Testing
         """#
 
     static let odd: [JSON] = [
-        .null, true, 0, -1, .integer(.max), .integer(.min), .unsigned(.max), .real(1e300), .real(0.5), "", "/", "..", "x",
-        .string(String(repeating: "a", count: 5000)), "\u{1F600}", "-", ",", "0-99999999", "a.b/c", .array([]), .object([]),
+        .null, true, 0, -1, .integer(.max), .integer(.min), .unsigned(.max), .real(1e300), .real(0.5), "", "/", "..",
+        "x",
+        .string(String(repeating: "a", count: 5000)), "\u{1F600}", "-", ",", "0-99999999", "a.b/c", .array([]),
+        .object([]),
         .array([.array([])]), 4_294_967_295, 4_294_967_296, "SCMP_ACT_KILL", "CAP_SYS_ADMIN", "1e9", "\n\t\u{1}",
     ]
 

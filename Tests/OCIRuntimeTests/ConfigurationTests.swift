@@ -7,7 +7,8 @@ import Testing
         let configuration = try Sample.configuration(
             #", "hostname": "box", "mounts": [{"destination": "/data", "source": "/srv", "options": ["rbind"]}]"#,
             process: #", "env": ["A=1"], "user": {"uid": 5, "gid": 6, "additionalGids": [7, 8]}, "oomScoreAdj": -5"#,
-            linux: #", "sysctl": {"net.ipv4.ip_forward": "1"}, "devices": [{"type": "c", "path": "/dev/x", "major": 1}]"#,
+            linux:
+                #", "sysctl": {"net.ipv4.ip_forward": "1"}, "devices": [{"type": "c", "path": "/dev/x", "major": 1}]"#,
             namespaces: "network=/run/net mount"
         )
         #expect(configuration.hostname == "box")
@@ -37,11 +38,15 @@ import Testing
         (#", "mounts": {}"#, "mounts is not an array"),
         (#", "mounts": [{"source": "x"}]"#, "mounts[0].destination is missing"),
         (#", "mounts": [{"destination": "/x", "options": ["a", 1]}]"#, "mounts[0].options[1] is not a string"),
-        (#", "mounts": [{"destination": "/x", "uidMappings": [{"containerID": 0}]}]"#,
-            "mounts[0].uidMappings[0].hostID is missing"),
+        (
+            #", "mounts": [{"destination": "/x", "uidMappings": [{"containerID": 0}]}]"#,
+            "mounts[0].uidMappings[0].hostID is missing"
+        ),
         (#", "hooks": {"poststop": [{"path": "x"}]}"#, "hooks.poststop[0].path is 'x', not an absolute path"),
-        (#", "hooks": {"prestart": [{"path": "/x", "timeout": 0}]}"#,
-            "hooks.prestart[0].timeout is '0', not more than 0 seconds"),
+        (
+            #", "hooks": {"prestart": [{"path": "/x", "timeout": 0}]}"#,
+            "hooks.prestart[0].timeout is '0', not more than 0 seconds"
+        ),
         (#", "annotations": {"a": 1}"#, "annotations.a is not a string"),
         (#", "hostname": []"#, "hostname is not a string"),
     ])
@@ -55,8 +60,10 @@ import Testing
         (#", "user": {"additionalGids": [1, "x"]}"#, "process.user.additionalGids[1] is not a number"),
         (#", "rlimits": [{"type": "RLIMIT_AS", "soft": 1}]"#, "process.rlimits[0].hard is missing"),
         (#", "capabilities": {"bounding": "CAP_KILL"}"#, "process.capabilities.bounding is not an array"),
-        (#", "consoleSize": {"height": 70000, "width": 1}"#,
-            "process.consoleSize.height is '70000', not a number from 0 to 65535"),
+        (
+            #", "consoleSize": {"height": 70000, "width": 1}"#,
+            "process.consoleSize.height is '70000', not a number from 0 to 65535"
+        ),
         (#", "scheduler": {}"#, "process.scheduler.policy is missing"),
         (#", "oomScoreAdj": 1.5"#, "process.oomScoreAdj is '1.5', not a number from -2147483648 to 2147483647"),
     ])
@@ -67,12 +74,16 @@ import Testing
 
     @Test(arguments: [
         (#", "devices": [{"type": "x", "path": "/dev/x"}]"#, "linux.devices[0].type is 'x', not c, u, b or p"),
-        (#", "uidMappings": [{"containerID": 0, "hostID": 0, "size": 4294967296}]"#,
-            "linux.uidMappings[0].size is '4294967296', not a number from 0 to 4294967295"),
+        (
+            #", "uidMappings": [{"containerID": 0, "hostID": 0, "size": 4294967296}]"#,
+            "linux.uidMappings[0].size is '4294967296', not a number from 0 to 4294967295"
+        ),
         (#", "timeOffsets": {"monotonic": 1}"#, "linux.timeOffsets.monotonic"),
         (#", "seccomp": {}"#, "linux.seccomp.defaultAction is missing"),
-        (#", "seccomp": {"defaultAction": "x", "syscalls": [{"names": ["a"], "action": "y", "args": [{"index": 0}]}]}"#,
-            "linux.seccomp.syscalls[0].args[0].value is missing"),
+        (
+            #", "seccomp": {"defaultAction": "x", "syscalls": [{"names": ["a"], "action": "y", "args": [{"index": 0}]}]}"#,
+            "linux.seccomp.syscalls[0].args[0].value is missing"
+        ),
         (#", "resources": {"memory": {"limit": "1"}}"#, "linux.resources.memory.limit is not a number"),
         (#", "resources": {"devices": [{"type": "c"}]}"#, "linux.resources.devices[0].allow is missing"),
         (#", "sysctl": {"a.b": 1}"#, "linux.sysctl.a.b is not a string"),

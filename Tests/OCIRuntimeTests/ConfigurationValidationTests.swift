@@ -8,7 +8,8 @@ import Testing
         do { return try ContainerValidation.validate(configuration, host: host) } catch { return ["refused: \(error)"] }
     }
 
-    static let user = #", "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}], "#
+    static let user =
+        #", "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}], "#
         + #""gidMappings": [{"containerID": 0, "hostID": 2000, "size": 10}]"#
 
     @Test func `An ordinary configuration is accepted`() throws {
@@ -18,7 +19,8 @@ import Testing
         #expect(
             messages(
                 try Sample.configuration(
-                    linux: #", "timeOffsets": {"monotonic": {"secs": -5, "nanosecs": 999999999}, "boottime": {"secs": 5}}"#,
+                    linux:
+                        #", "timeOffsets": {"monotonic": {"secs": -5, "nanosecs": 999999999}, "boottime": {"secs": 5}}"#,
                     namespaces: "mount time"
                 )
             ) == []
@@ -50,36 +52,68 @@ import Testing
         ("", #", "timeOffsets": {"monotonic": {"secs": 1}}"#, "mount", "linux.timeOffsets is 'monotonic': "),
         ("", #", "timeOffsets": {"monotonic": {"secs": 1}}"#, "time=/t", "linux.timeOffsets is 'monotonic': "),
         ("", #", "timeOffsets": {"realtime": {"secs": 1}}"#, "time", "linux.timeOffsets is 'realtime': "),
-        ("", #", "timeOffsets": {"boottime": {"nanosecs": 1000000000}}"#, "time",
-            "linux.timeOffsets.boottime.nanosecs is '1000000000': "),
+        (
+            "", #", "timeOffsets": {"boottime": {"nanosecs": 1000000000}}"#, "time",
+            "linux.timeOffsets.boottime.nanosecs is '1000000000': "
+        ),
         ("", #", "intelRdt": {"closID": "x"}"#, "mount", #"linux.intelRdt is '{"closID":"x"}': "#),
-        ("", #", "resources": {"unified": {"memory.high": "1"}}"#, "mount", "linux.resources.unified is 'memory.high': "),
+        (
+            "", #", "resources": {"unified": {"memory.high": "1"}}"#, "mount",
+            "linux.resources.unified is 'memory.high': "
+        ),
         ("", #", "personality": {"domain": "BSD"}"#, "mount", "linux.personality.domain is 'BSD': "),
         ("", #", "sysctl": {"net.ipv4.ip_forward": "1"}"#, "mount", "linux.sysctl is 'net.ipv4.ip_forward': "),
         ("", #", "sysctl": {"net.ipv4.ip_forward": "1"}"#, "network=/own", "linux.sysctl is 'net.ipv4.ip_forward': "),
         ("", #", "devices": [{"type": "c", "path": "dev/x"}]"#, "mount", "linux.devices[0].path is 'dev/x': "),
-        ("", #", "devices": [{"type": "b", "path": "/dev/x", "major": 4096}]"#, "mount", "linux.devices[0].major is '4096': "),
-        ("", #", "devices": [{"type": "c", "path": "/dev/x", "minor": -1}]"#, "mount", "linux.devices[0].minor is '-1': "),
+        (
+            "", #", "devices": [{"type": "b", "path": "/dev/x", "major": 4096}]"#, "mount",
+            "linux.devices[0].major is '4096': "
+        ),
+        (
+            "", #", "devices": [{"type": "c", "path": "/dev/x", "minor": -1}]"#, "mount",
+            "linux.devices[0].minor is '-1': "
+        ),
         ("", "", "pid=relative", "linux.namespaces[0].path is 'relative': "),
         ("", user, "mount", "linux.uidMappings is '0 1000 10': the container has no user namespace"),
         ("", "", "user", "linux.uidMappings is missing: "),
-        ("", #", "uidMappings": [{"containerID": 1, "hostID": 0, "size": 1}]"#, "user", "linux.uidMappings is missing: nothing"),
-        ("", #", "uidMappings": [{"containerID": 0, "hostID": 0, "size": 0}]"#, "user", "linux.uidMappings[0].size is '0': "),
-        ("", #", "uidMappings": [{"containerID": 0, "hostID": 0, "size": 9}, {"containerID": 8, "hostID": 9, "size": 1}]"#,
-            "user", "linux.uidMappings[1].containerID is '8': "),
-        ("", #", "gidMappings": [{"containerID": 0, "hostID": 0, "size": 9}, {"containerID": 9, "hostID": 8, "size": 1}]"#,
-            "user", "linux.gidMappings[1].hostID is '8': "),
-        ("", #", "gidMappings": [{"containerID": 0, "hostID": 4294967295, "size": 2}]"#, "user",
-            "linux.gidMappings[0].hostID is '4294967295': "),
+        (
+            "", #", "uidMappings": [{"containerID": 1, "hostID": 0, "size": 1}]"#, "user",
+            "linux.uidMappings is missing: nothing"
+        ),
+        (
+            "", #", "uidMappings": [{"containerID": 0, "hostID": 0, "size": 0}]"#, "user",
+            "linux.uidMappings[0].size is '0': "
+        ),
+        (
+            "",
+            #", "uidMappings": [{"containerID": 0, "hostID": 0, "size": 9}, {"containerID": 8, "hostID": 9, "size": 1}]"#,
+            "user", "linux.uidMappings[1].containerID is '8': "
+        ),
+        (
+            "",
+            #", "gidMappings": [{"containerID": 0, "hostID": 0, "size": 9}, {"containerID": 9, "hostID": 8, "size": 1}]"#,
+            "user", "linux.gidMappings[1].hostID is '8': "
+        ),
+        (
+            "", #", "gidMappings": [{"containerID": 0, "hostID": 4294967295, "size": 2}]"#, "user",
+            "linux.gidMappings[0].hostID is '4294967295': "
+        ),
         (#", "mounts": [{"destination": ""}]"#, "", "mount", "mounts[0].destination is '': "),
-        (#", "mounts": [{"destination": "/x", "type": "tmpfs", "options": ["idmap"]}]"#, "", "mount",
-            "mounts[0].type is 'tmpfs': "),
-        (#", "mounts": [{"destination": "/x", "type": "bind", "options": ["idmap"]}]"#, "", "mount",
-            "mounts[0].uidMappings is missing: "),
-        (#", "mounts": [{"destination": "/x", "type": "bind", "gidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}]"#,
-            "", "mount", "mounts[0].uidMappings is missing: "),
+        (
+            #", "mounts": [{"destination": "/x", "type": "tmpfs", "options": ["idmap"]}]"#, "", "mount",
+            "mounts[0].type is 'tmpfs': "
+        ),
+        (
+            #", "mounts": [{"destination": "/x", "type": "bind", "options": ["idmap"]}]"#, "", "mount",
+            "mounts[0].uidMappings is missing: "
+        ),
+        (
+            #", "mounts": [{"destination": "/x", "type": "bind", "gidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}]"#,
+            "", "mount", "mounts[0].uidMappings is missing: "
+        ),
     ])
-    func `What makes no container is named`(members: String, linux: String, namespaces: String, message: String) throws {
+    func `What makes no container is named`(members: String, linux: String, namespaces: String, message: String) throws
+    {
         let configuration = try Sample.configuration(members, linux: linux, namespaces: namespaces)
         let host = HostFacts(hasUnifiedCgroups: false, isOwn: { $0.path == "/own" })
         let found = messages(configuration, host: host)
@@ -172,13 +206,22 @@ import Testing
         for (members, process, namespaces, message) in [
             ("", "", "mount", "linux.namespaces is missing: "),
             ("", #", "user": {"additionalGids": [1]}"#, "mount user", "process.user.additionalGids is '1': "),
-            (#", "mounts": [{"destination": "/x", "type": "tmpfs", "options": ["uid=55"]}]"#, "", "mount user",
-                "mounts[0].options is 'uid=55': "),
-            (#", "mounts": [{"destination": "/x", "type": "bind", "options": ["idmap"]}]"#, "", "mount user",
-                "mounts[0] is '/x': "),
+            (
+                #", "mounts": [{"destination": "/x", "type": "tmpfs", "options": ["uid=55"]}]"#, "", "mount user",
+                "mounts[0].options is 'uid=55': "
+            ),
+            (
+                #", "mounts": [{"destination": "/x", "type": "bind", "options": ["idmap"]}]"#, "", "mount user",
+                "mounts[0] is '/x': "
+            ),
         ] {
             let linux = namespaces.contains("user") ? Self.user : ""
-            let configuration = try Sample.configuration(members, process: process, linux: linux, namespaces: namespaces)
+            let configuration = try Sample.configuration(
+                members,
+                process: process,
+                linux: linux,
+                namespaces: namespaces
+            )
             let found = messages(configuration, host: host)
             #expect(found.first?.hasPrefix("refused: \(message)") == true, "\(found)")
         }

@@ -23,7 +23,8 @@ import Testing
         #expect(try parse("9223372036854775807") == .integer(.max))
         #expect(try parse("-9223372036854775808") == .integer(.min))
         #expect(try parse("9223372036854775808") == .unsigned(9_223_372_036_854_775_808))
-        let text = #"{"a":[18446744073709551612,-1,9007199254740993],"\"1":"99999999999999999999","c":18446744073709551615}"#
+        let text =
+            #"{"a":[18446744073709551612,-1,9007199254740993],"\"1":"99999999999999999999","c":18446744073709551615}"#
         let value = try parse(text)
         #expect(
             value == [
@@ -34,7 +35,9 @@ import Testing
         #expect(value.text() == text)
         #expect(try JSONPlace(value).integer("c", UInt64.self) == .max)
         let error = #expect(throws: JSONError.self) { try JSONPlace(value).integer("c", Int64.self) }
-        #expect(error?.description.hasPrefix("c is '18446744073709551615', not a number from -9223372036854775808") == true)
+        #expect(
+            error?.description.hasPrefix("c is '18446744073709551615', not a number from -9223372036854775808") == true
+        )
     }
 
     @Test func `Integers beyond 64 bits are near enough`() throws {

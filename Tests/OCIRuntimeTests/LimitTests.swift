@@ -40,11 +40,18 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"type": "RLIMIT_FUN", "soft": 1, "hard": 1}"#, "process.rlimits[0].type is 'RLIMIT_FUN': there is no such limit"),
-        (#"{"type": "RLIMIT_AS", "soft": 1, "hard": 1}, {"type": "RLIMIT_AS", "soft": 1, "hard": 1}"#,
-            "process.rlimits[1].type is 'RLIMIT_AS': it is there more than once"),
-        (#"{"type": "RLIMIT_AS", "soft": 2, "hard": 1}"#,
-            "process.rlimits[0].soft is '2': it is above the hard limit 1 of RLIMIT_AS"),
+        (
+            #"{"type": "RLIMIT_FUN", "soft": 1, "hard": 1}"#,
+            "process.rlimits[0].type is 'RLIMIT_FUN': there is no such limit"
+        ),
+        (
+            #"{"type": "RLIMIT_AS", "soft": 1, "hard": 1}, {"type": "RLIMIT_AS", "soft": 1, "hard": 1}"#,
+            "process.rlimits[1].type is 'RLIMIT_AS': it is there more than once"
+        ),
+        (
+            #"{"type": "RLIMIT_AS", "soft": 2, "hard": 1}"#,
+            "process.rlimits[0].soft is '2': it is above the hard limit 1 of RLIMIT_AS"
+        ),
     ])
     func `Limits that are none are named`(text: String, expected: String) {
         #expect(message { _ = try limits(text) } == expected)
@@ -64,7 +71,9 @@ import Testing
             """
         )
         #expect(bytes.count == 56)
-        func word(_ place: Int, _ count: Int) -> Int { (0..<count).reduce(0) { $0 | Int(bytes[place + $1]) << ($1 * 8) } }
+        func word(_ place: Int, _ count: Int) -> Int {
+            (0..<count).reduce(0) { $0 | Int(bytes[place + $1]) << ($1 * 8) }
+        }
         #expect([word(0, 4), word(4, 4), word(8, 8), word(16, 4), word(20, 4)] == [56, 6, 5, 0, 0])
         #expect([word(24, 8), word(32, 8), word(40, 8), word(48, 8)] == [1_000_000, 2_000_000, 3_000_000, 0])
         let batch = try scheduler(#""policy": "SCHED_BATCH", "nice": -5"#)
@@ -95,9 +104,15 @@ import Testing
         #expect(try word(#""class": "IOPRIO_CLASS_RT", "priority": 7"#) == 0x2007)
         #expect(try word(#""class": "IOPRIO_CLASS_BE", "priority": 4"#) == 0x4004)
         #expect(try word(#""class": "IOPRIO_CLASS_IDLE""#) == 0x6000)
-        #expect(message { _ = try word(#""class": "IOPRIO_CLASS_A""#) }.hasPrefix("process.ioPriority.class is 'IOPRIO_CLASS_A'"))
         #expect(
-            message { _ = try word(#""class": "IOPRIO_CLASS_BE", "priority": 8"#) }.hasPrefix("process.ioPriority.priority is '8'")
+            message { _ = try word(#""class": "IOPRIO_CLASS_A""#) }.hasPrefix(
+                "process.ioPriority.class is 'IOPRIO_CLASS_A'"
+            )
+        )
+        #expect(
+            message { _ = try word(#""class": "IOPRIO_CLASS_BE", "priority": 8"#) }.hasPrefix(
+                "process.ioPriority.priority is '8'"
+            )
         )
     }
 
@@ -115,9 +130,12 @@ import Testing
         )
     }
 
-    @Test(arguments: [
-        ("0", [1]), ("0-3,7", [0x8F]), (" 1 - 2 , 5", [0x26]), ("64", [0, 1]), ("63-64", [1 << 63, 1]), ("3,3-4,", [0x18]),
-    ] as [(String, [UInt64])])
+    @Test(
+        arguments: [
+            ("0", [1]), ("0-3,7", [0x8F]), (" 1 - 2 , 5", [0x26]), ("64", [0, 1]), ("63-64", [1 << 63, 1]),
+            ("3,3-4,", [0x18]),
+        ] as [(String, [UInt64])]
+    )
     func `Lists of processors are masks`(list: String, mask: [UInt64]) throws {
         #expect(try CPUAffinity(list, place: "here")?.mask == mask)
     }
@@ -160,7 +178,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "kernel.hostname", "kernel.core_pattern", "vm.swappiness", "fs.file-max", "fs.mqueue", "kernel.sem.x", "kernel", "",
+        "kernel.hostname", "kernel.core_pattern", "vm.swappiness", "fs.file-max", "fs.mqueue", "kernel.sem.x", "kernel",
+        "",
         "net..x", "net.", "net/../kernel/core_pattern", "net.//.kernel.core_pattern", "net./.x", "/net/x", ".net.x",
         "netx.y", "kernel.msgmaxx",
     ])

@@ -4,11 +4,13 @@ import Testing
 
 @Suite struct MountOptionTests {
     @Test(arguments: [
-        ("ro", "rw", MS_RDONLY), ("nosuid", "suid", MS_NOSUID), ("nodev", "dev", MS_NODEV), ("noexec", "exec", MS_NOEXEC),
+        ("ro", "rw", MS_RDONLY), ("nosuid", "suid", MS_NOSUID), ("nodev", "dev", MS_NODEV),
+        ("noexec", "exec", MS_NOEXEC),
         ("sync", "async", MS_SYNCHRONOUS), ("mand", "nomand", MS_MANDLOCK), ("noatime", "atime", MS_NOATIME),
         ("nodiratime", "diratime", MS_NODIRATIME), ("relatime", "norelatime", MS_RELATIME),
         ("strictatime", "nostrictatime", MS_STRICTATIME), ("nosymfollow", "symfollow", MS_NOSYMFOLLOW),
-        ("iversion", "noiversion", MS_I_VERSION), ("lazytime", "nolazytime", MS_LAZYTIME), ("silent", "loud", MS_SILENT),
+        ("iversion", "noiversion", MS_I_VERSION), ("lazytime", "nolazytime", MS_LAZYTIME),
+        ("silent", "loud", MS_SILENT),
         ("acl", "noacl", MS_POSIXACL),
     ])
     func `Of an option and its opposite the last counts`(on: String, off: String, flag: Int) {
@@ -26,7 +28,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("shared", MS_SHARED), ("rshared", MS_SHARED | MS_REC), ("private", MS_PRIVATE), ("rprivate", MS_PRIVATE | MS_REC),
+        ("shared", MS_SHARED), ("rshared", MS_SHARED | MS_REC), ("private", MS_PRIVATE),
+        ("rprivate", MS_PRIVATE | MS_REC),
         ("slave", MS_SLAVE), ("rslave", MS_SLAVE | MS_REC), ("unbindable", MS_UNBINDABLE),
         ("runbindable", MS_UNBINDABLE | MS_REC),
     ])
@@ -38,10 +41,12 @@ import Testing
         #expect(MountOptions.propagation(named: "bind") == nil)
     }
 
-    @Test(arguments: [
-        ("rro", "rrw", 0x1), ("rnosuid", "rsuid", 0x2), ("rnodev", "rdev", 0x4), ("rnoexec", "rexec", 0x8),
-        ("rnodiratime", "rdiratime", 0x80), ("rnosymfollow", "rsymfollow", 0x20_0000),
-    ] as [(String, String, UInt64)])
+    @Test(
+        arguments: [
+            ("rro", "rrw", 0x1), ("rnosuid", "rsuid", 0x2), ("rnodev", "rdev", 0x4), ("rnoexec", "rexec", 0x8),
+            ("rnodiratime", "rdiratime", 0x80), ("rnosymfollow", "rsymfollow", 0x20_0000),
+        ] as [(String, String, UInt64)]
+    )
     func `Recursive options are attributes`(on: String, off: String, bits: UInt64) {
         let set = MountOptions(options: ["rbind", off, on], type: nil)
         #expect(set.recursiveSet == bits)
@@ -53,12 +58,15 @@ import Testing
         #expect(cleared.hasRecursiveAttributes)
     }
 
-    @Test(arguments: [
-        (["rnoatime"], 0x10, 0x70), (["rstrictatime"], 0x20, 0x70), (["rrelatime"], 0, 0x70), (["ratime"], 0, 0x70),
-        (["rnoatime", "ratime"], 0, 0x70), (["rnoatime", "rstrictatime"], 0x20, 0x70),
-        (["rstrictatime", "ratime"], 0x20, 0x70), (["rstrictatime", "rnostrictatime"], 0, 0x70), (["rnorelatime"], 0, 0),
-        (["rnoatime", "rnodiratime"], 0x90, 0x70),
-    ] as [([String], UInt64, UInt64)])
+    @Test(
+        arguments: [
+            (["rnoatime"], 0x10, 0x70), (["rstrictatime"], 0x20, 0x70), (["rrelatime"], 0, 0x70), (["ratime"], 0, 0x70),
+            (["rnoatime", "ratime"], 0, 0x70), (["rnoatime", "rstrictatime"], 0x20, 0x70),
+            (["rstrictatime", "ratime"], 0x20, 0x70), (["rstrictatime", "rnostrictatime"], 0, 0x70),
+            (["rnorelatime"], 0, 0),
+            (["rnoatime", "rnodiratime"], 0x90, 0x70),
+        ] as [([String], UInt64, UInt64)]
+    )
     func `Access times are one value of three`(names: [String], set: UInt64, clear: UInt64) {
         let options = MountOptions(options: names, type: nil)
         #expect(options.recursiveSet == set)
@@ -66,7 +74,10 @@ import Testing
     }
 
     @Test func `What nobody knows is for the file system`() {
-        let options = MountOptions(options: ["nosuid", "mode=755", "", "size=65536k", "defaults", "uid=0"], type: "tmpfs")
+        let options = MountOptions(
+            options: ["nosuid", "mode=755", "", "size=65536k", "defaults", "uid=0"],
+            type: "tmpfs"
+        )
         #expect(options.flags == UInt(MS_NOSUID))
         #expect(options.data == "mode=755,size=65536k,uid=0")
         #expect(options.remountFlags == 0)

@@ -32,11 +32,13 @@ import Testing
         #expect(filter.result(Self.getpid) == Self.error(EPERM))
     }
 
-    @Test(arguments: [
-        ("SCMP_ACT_ALLOW", 0x7FFF_0000), ("SCMP_ACT_ERRNO", 0x0005_0001), ("SCMP_ACT_KILL", 0),
-        ("SCMP_ACT_KILL_THREAD", 0), ("SCMP_ACT_KILL_PROCESS", 0x8000_0000), ("SCMP_ACT_LOG", 0x7FFC_0000),
-        ("SCMP_ACT_TRACE", 0x7FF0_0001), ("SCMP_ACT_TRAP", 0x0003_0000), ("SCMP_ACT_NOTIFY", 0x7FC0_0000),
-    ] as [(String, UInt32)])
+    @Test(
+        arguments: [
+            ("SCMP_ACT_ALLOW", 0x7FFF_0000), ("SCMP_ACT_ERRNO", 0x0005_0001), ("SCMP_ACT_KILL", 0),
+            ("SCMP_ACT_KILL_THREAD", 0), ("SCMP_ACT_KILL_PROCESS", 0x8000_0000), ("SCMP_ACT_LOG", 0x7FFC_0000),
+            ("SCMP_ACT_TRACE", 0x7FF0_0001), ("SCMP_ACT_TRAP", 0x0003_0000), ("SCMP_ACT_NOTIFY", 0x7FC0_0000),
+        ] as [(String, UInt32)]
+    )
     func `Every action is the kernel's`(name: String, value: UInt32) throws {
         let other = name == "SCMP_ACT_ALLOW" ? "SCMP_ACT_TRAP" : "SCMP_ACT_ALLOW"
         let filter = try filter(
@@ -178,7 +180,9 @@ import Testing
 
     @Test func `A profile of many calls is as exact as one of few`() throws {
         var names: [String] = []
-        for name in ["read", "write", "open", "close", "stat", "fstat", "lstat", "poll", "lseek", "mmap", "mprotect", "munmap"] {
+        for name in [
+            "read", "write", "open", "close", "stat", "fstat", "lstat", "poll", "lseek", "mmap", "mprotect", "munmap",
+        ] {
             names.append(name)
         }
         names += [
@@ -248,24 +252,42 @@ import Testing
         (#""defaultAction": "SCMP_ACT_NOTIFY""#, "linux.seccomp.defaultAction is 'SCMP_ACT_NOTIFY'"),
         (#""defaultAction": "SCMP_ACT_KILL", "defaultErrnoRet": 1"#, "linux.seccomp.defaultErrnoRet is '1'"),
         (#""defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 70000"#, "linux.seccomp.defaultErrnoRet is '70000'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_VAX"]"#,
-            "linux.seccomp.architectures[0] is 'SCMP_ARCH_VAX'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_S390X"]"#,
-            "linux.seccomp.architectures[0] is 'SCMP_ARCH_S390X'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_X"]"#,
-            "linux.seccomp.flags[0] is 'SECCOMP_FILTER_FLAG_X'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_X"}]"#,
-            "linux.seccomp.syscalls[0].action is 'SCMP_ACT_X'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRAP", "errnoRet": 3}]"#,
-            "linux.seccomp.syscalls[0].errnoRet is '3'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRAP", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_X"}]}]"#,
-            "linux.seccomp.syscalls[0].args[0].op is 'SCMP_CMP_X'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRAP", "args": [{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}]}]"#,
-            "linux.seccomp.syscalls[0].args[0].index is '6'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/l", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}]"#,
-            "linux.seccomp.syscalls[0].names has 'write'"),
-        (#""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]"#,
-            "linux.seccomp.syscalls[0].action is 'SCMP_ACT_NOTIFY', but linux.seccomp.listenerPath is missing"),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_VAX"]"#,
+            "linux.seccomp.architectures[0] is 'SCMP_ARCH_VAX'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_S390X"]"#,
+            "linux.seccomp.architectures[0] is 'SCMP_ARCH_S390X'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_X"]"#,
+            "linux.seccomp.flags[0] is 'SECCOMP_FILTER_FLAG_X'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_X"}]"#,
+            "linux.seccomp.syscalls[0].action is 'SCMP_ACT_X'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRAP", "errnoRet": 3}]"#,
+            "linux.seccomp.syscalls[0].errnoRet is '3'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRAP", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_X"}]}]"#,
+            "linux.seccomp.syscalls[0].args[0].op is 'SCMP_CMP_X'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRAP", "args": [{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}]}]"#,
+            "linux.seccomp.syscalls[0].args[0].index is '6'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/l", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}]"#,
+            "linux.seccomp.syscalls[0].names has 'write'"
+        ),
+        (
+            #""defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]"#,
+            "linux.seccomp.syscalls[0].action is 'SCMP_ACT_NOTIFY', but linux.seccomp.listenerPath is missing"
+        ),
         (#""defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x""#, "linux.seccomp.listenerMetadata"),
     ])
     func `What is wrong is named`(members: String, message: String) throws {
@@ -313,11 +335,16 @@ private final class FilteredThread {
         let body = FilteredThread(filter)
         var thread = pthread_t()
         let argument = Unmanaged.passRetained(body).toOpaque()
-        let failure = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            Unmanaged<FilteredThread>.fromOpaque(argument).takeRetainedValue().tryAll()
-            return nil
-        }, argument)
+        let failure = pthread_create(
+            &thread,
+            nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<FilteredThread>.fromOpaque(argument).takeRetainedValue().tryAll()
+                return nil
+            },
+            argument
+        )
         guard failure == 0 else { return Results() }
         pthread_join(thread, nil)
         return body.results

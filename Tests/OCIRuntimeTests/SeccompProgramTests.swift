@@ -18,7 +18,9 @@ import Testing
         arguments: [[UInt64]],
         calls numbers: [UInt32] = Array(0..<560)
     ) throws -> [String] {
-        let library = SeccompSimulation(try SeccompFilter(configuration: configuration, unnotifiable: [], byLibrary: true))
+        let library = SeccompSimulation(
+            try SeccompFilter(configuration: configuration, unnotifiable: [], byLibrary: true)
+        )
         let own = SeccompSimulation(try SeccompFilter(configuration: configuration))
         var found: [String] = []
         for architecture in [SeccompSimulation.x86_64, SeccompSimulation.i386, 0xC000_00B7] {
@@ -28,7 +30,9 @@ import Testing
                     let expected = library.result(call, architecture: architecture, list)
                     let result = own.result(call, architecture: architecture, list)
                     if expected != result || result == nil {
-                        found.append("call \(call) of \(architecture) with \(list): \(result ?? 7), not \(expected ?? 7)")
+                        found.append(
+                            "call \(call) of \(architecture) with \(list): \(result ?? 7), not \(expected ?? 7)"
+                        )
                     }
                 }
             }
@@ -83,7 +87,8 @@ import Testing
                 )
                 let own = SeccompSimulation(try SeccompFilter(configuration: configuration))
                 for (call, architecture) in [
-                    (83, SeccompSimulation.x86_64), (39, SeccompSimulation.i386), (0x4000_0053, SeccompSimulation.x86_64),
+                    (83, SeccompSimulation.x86_64), (39, SeccompSimulation.i386),
+                    (0x4000_0053, SeccompSimulation.x86_64),
                     (393, SeccompSimulation.i386), (117, SeccompSimulation.i386),
                 ] as [(UInt32, UInt32)] {
                     for argument in Self.values {

@@ -9,7 +9,9 @@ struct LargeIntegers {
     static func marked(_ number: UInt64) -> String { "\(mark)\(number)" }
 
     static func number(marked text: String) -> UInt64? {
-        guard text.hasPrefix(mark), let number = UInt64(text.dropFirst()), number > UInt64(Int64.max) else { return nil }
+        guard text.hasPrefix(mark), let number = UInt64(text.dropFirst()), number > UInt64(Int64.max) else {
+            return nil
+        }
         return number
     }
 

@@ -90,7 +90,11 @@ struct SeccompCondition: Equatable {
         let loadLow = Step(instruction: .load(SeccompInstruction.argumentOffset(argument)))
         let loadHigh = Step(instruction: .load(SeccompInstruction.argumentOffset(argument) + 4))
         func step(_ code: UInt16, _ operand: UInt32, _ whenTrue: Target, _ whenFalse: Target) -> Step {
-            Step(instruction: SeccompInstruction(code: code, operand: operand), whenTrue: whenTrue, whenFalse: whenFalse)
+            Step(
+                instruction: SeccompInstruction(code: code, operand: operand),
+                whenTrue: whenTrue,
+                whenFalse: whenFalse
+            )
         }
         let equal = SeccompInstruction.jumpIfEqual
         let greater = SeccompInstruction.jumpIfGreater
@@ -102,7 +106,8 @@ struct SeccompCondition: Equatable {
                 loadLow, Step(instruction: .and(low)), step(equal, UInt32(truncatingIfNeeded: bits), .next, .fails),
             ]
             let highSteps = [
-                loadHigh, Step(instruction: .and(high)), step(equal, UInt32(truncatingIfNeeded: bits >> 32), .next, .fails),
+                loadHigh, Step(instruction: .and(high)),
+                step(equal, UInt32(truncatingIfNeeded: bits >> 32), .next, .fails),
             ]
             return isShort ? lowSteps : highSteps + lowSteps
         case SCMP_CMP_NE:
@@ -111,11 +116,13 @@ struct SeccompCondition: Equatable {
         case SCMP_CMP_GT, SCMP_CMP_GE:
             let lowSteps = [loadLow, step(comparison == SCMP_CMP_GT ? greater : notLess, low, .next, .fails)]
             return isShort
-                ? lowSteps : [loadHigh, step(greater, high, .holds, .next), step(equal, high, .next, .fails)] + lowSteps
+                ? lowSteps
+                : [loadHigh, step(greater, high, .holds, .next), step(equal, high, .next, .fails)] + lowSteps
         case SCMP_CMP_LT, SCMP_CMP_LE:
             let lowSteps = [loadLow, step(comparison == SCMP_CMP_LT ? notLess : greater, low, .fails, .next)]
             return isShort
-                ? lowSteps : [loadHigh, step(greater, high, .fails, .next), step(equal, high, .next, .holds)] + lowSteps
+                ? lowSteps
+                : [loadHigh, step(greater, high, .fails, .next), step(equal, high, .next, .holds)] + lowSteps
         default:
             let lowSteps = [loadLow, step(equal, low, .next, .fails)]
             return isShort ? lowSteps : [loadHigh, step(equal, high, .next, .fails)] + lowSteps

@@ -9,7 +9,9 @@ struct SeccompContext: ~Copyable {
 
     /// A filter of the host's own architecture that does `defaultAction` for every call.
     init(defaultAction: UInt32) throws(SeccompError) {
-        guard let context = unsafe seccomp_init(defaultAction) else { throw .failed(call: "seccomp_init", errno: EINVAL) }
+        guard let context = unsafe seccomp_init(defaultAction) else {
+            throw .failed(call: "seccomp_init", errno: EINVAL)
+        }
         unsafe self.context = unsafe context
         // The stage sets or leaves no_new_privs itself.
         unsafe seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0)

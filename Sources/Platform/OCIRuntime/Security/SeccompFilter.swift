@@ -120,8 +120,12 @@ public struct SeccompFilter: Sendable {
         unnotifiable: [String],
         field: String
     ) throws(SeccompError) {
-        guard configuration.listenerPath?.isEmpty == false else { throw .notifyWithoutListener(field: field + ".action") }
-        for name in rule.names where unnotifiable.contains(name) { throw .notifyOf(field: field + ".names", call: name) }
+        guard configuration.listenerPath?.isEmpty == false else {
+            throw .notifyWithoutListener(field: field + ".action")
+        }
+        for name in rule.names where unnotifiable.contains(name) {
+            throw .notifyOf(field: field + ".names", call: name)
+        }
     }
 
     /// The conditions of a rule, of which one list has to hold.

@@ -19,7 +19,9 @@ struct SeccompProgram {
         }
         var trees: [SeccompABI: [SeccompInstruction]] = [:]
         for abi in abis {
-            guard let decisions = SeccompDecisions(rules: rules, defaultAction: defaultAction, abi: abi) else { return nil }
+            guard let decisions = SeccompDecisions(rules: rules, defaultAction: defaultAction, abi: abi) else {
+                return nil
+            }
             trees[abi] = decisions.program
         }
         guard let long = trees[.x86_64] else { return nil }
@@ -28,7 +30,8 @@ struct SeccompProgram {
         // No call is that number, with which tracers cancel one.
         let other = trees[.x32] ?? SeccompInstruction.choose(from: .max, killing, [.leave(defaultAction)])
         let whole = [load] + SeccompInstruction.choose(from: SeccompABI.x32Bit, long, other)
-        let rest = trees[.x86].map { SeccompInstruction.choose(only: SeccompABI.x86.token, [load] + $0, killing) } ?? killing
+        let rest =
+            trees[.x86].map { SeccompInstruction.choose(only: SeccompABI.x86.token, [load] + $0, killing) } ?? killing
         instructions =
             [.load(SeccompInstruction.architectureOffset)]
             + SeccompInstruction.choose(only: SeccompABI.x86_64.token, whole, rest)
@@ -68,9 +71,12 @@ struct SeccompABI: Hashable {
     /// The call that does what `name` says when its first argument is a number, and that number (socketcall(2), ipc(2)).
     func multiplexed(_ name: String) -> (call: UInt32, number: UInt64)? {
         guard self == .x86 else { return nil }
-        if let index = Self.socketCalls.firstIndex(of: name) { return (102, UInt64(index + 1)) }
-        if let found = Self.ipcCalls.first(where: { $0.name == name }) { return (117, found.number) }
-        return nil
+        // libseccomp's numbers below 0 of such calls have it in them (`seccomp.h`, __PNR_socket and so on).
+        switch unsafe seccomp_syscall_resolve_name_arch(token, name) {
+        case let number where (-120...(-101)).contains(number): return (102, UInt64(-number - 100))
+        case let number where (-224...(-201)).contains(number): return (117, UInt64(-number - 200))
+        default: return nil
+        }
     }
 
     /// Calls that 32-bit x86 has beside its multiplexed ones (`asm/unistd_32.h`).
@@ -80,19 +86,6 @@ struct SeccompABI: Hashable {
         ("sendmsg", 370), ("recvfrom", 371), ("recvmsg", 372), ("shutdown", 373), ("recvmmsg", 337), ("sendmmsg", 345),
         ("semget", 393), ("semctl", 394), ("shmget", 395), ("shmctl", 396), ("shmat", 397), ("shmdt", 398),
         ("msgget", 399), ("msgsnd", 400), ("msgrcv", 401), ("msgctl", 402),
-    ]
-
-    /// By number from 1 (`linux/net.h`).
-    private static let socketCalls = [
-        "socket", "bind", "connect", "listen", "accept", "getsockname", "getpeername", "socketpair", "send", "recv",
-        "sendto", "recvfrom", "shutdown", "setsockopt", "getsockopt", "sendmsg", "recvmsg", "accept4", "recvmmsg",
-        "sendmmsg",
-    ]
-
-    /// `linux/ipc.h`.
-    private static let ipcCalls: [(name: String, number: UInt64)] = [
-        ("semop", 1), ("semget", 2), ("semctl", 3), ("semtimedop", 4), ("msgsnd", 11), ("msgrcv", 12), ("msgget", 13),
-        ("msgctl", 14), ("shmat", 21), ("shmdt", 22), ("shmget", 23), ("shmctl", 24),
     ]
 }
 
@@ -161,20 +154,24 @@ struct SeccompDecisions {
 
     /// What does the action for the call whose number is in the accumulator.
     var program: [SeccompInstruction] {
+        let standard = [SeccompInstruction.leave(defaultAction)]
         // Runs of numbers, each from its start to the next one's, that one piece of code answers.
-        var runs: [(start: UInt32, code: [SeccompInstruction])] = [(0, [.leave(defaultAction)])]
+        var runs: [(start: UInt32, code: [SeccompInstruction])] = [(0, standard)]
         for (call, decision) in decisions.sorted(by: { $0.key < $1.key }) {
             let code: [SeccompInstruction]
             switch decision {
             case .always(let action): code = [.leave(action)]
             case .rules(let rules):
-                code = rules.flatMap { rule in
-                    SeccompCondition.code(rule.conditions, isShort: isShort, action: rule.action)
-                } + [.leave(defaultAction)]
+                code =
+                    rules.flatMap { rule in
+                        SeccompCondition.code(rule.conditions, isShort: isShort, action: rule.action)
+                    } + standard
             }
             if runs[runs.count - 1].start == call { runs.removeLast() }
             if runs.last?.code != code { runs.append((call, code)) }
-            if runs.last?.code != [.leave(defaultAction)], call != .max { runs.append((call + 1, [.leave(defaultAction)])) }
+            if runs.last?.code != standard, call != .max {
+                runs.append((call + 1, standard))
+            }
         }
         // A default run that a next call's start has taken away leaves two alike beside one another.
         return Self.tree(Self.merged(runs)[...])

@@ -13,7 +13,8 @@ struct SeccompPrologue {
     init(configuration: SeccompConfiguration, architectures: [UInt32]) {
         // A tracer is expected to know new calls, too.
         let permissive = ["SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"]
-        let isENOSYS = configuration.defaultAction == "SCMP_ACT_ERRNO" && configuration.defaultErrorNumber == UInt32(ENOSYS)
+        let isENOSYS =
+            configuration.defaultAction == "SCMP_ACT_ERRNO" && configuration.defaultErrorNumber == UInt32(ENOSYS)
         guard !permissive.contains(configuration.defaultAction), !isENOSYS else {
             instructions = []
             return
