@@ -30,9 +30,28 @@ enum ServiceInput {
         var name = Array("/tmp/vivfuzz.XXXXXX".utf8CString)
         guard mkdtemp(&name) != nil else { return 0 }
         let outside = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer { removeAll(outside) }
-        let answered = random.oneIn(3) ? try sockets(outside, &random) : try folder(outside, &random)
-        return answered
+        defer { removeAll(Array(outside.utf8CString)) }
+        switch random.below(3) {
+        case 0: return try sockets(outside, &random)
+        case 1: return try rings(outside, random)
+        default: return try folder(outside, &random)
+        }
+    }
+
+    private static func rings(_ outside: String, _ random: RandomSource) throws -> Int? {
+        let inside = outside + "/folder"
+        mkdir(inside, 0o755)
+        write([1, 2, 3], to: inside + "/file")
+        write(secret, to: outside + "/secret")
+        symlink("../secret", inside + "/link")
+        let path = outside + "/v"
+        var driver = try ServiceRings(
+            random,
+            folder: inside,
+            listener: VsockListener(owning: listen(at: path), path: path)
+        )
+        let served = try driver.run()
+        return read(outside + "/secret") == secret ? served : nil
     }
 
     // MARK: Shared folder
@@ -214,26 +233,38 @@ enum ServiceInput {
         let file = open(path, O_RDONLY)
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: 100)
-        return Array(bytes.prefix(max(0, Glibc.read(file, &bytes, bytes.count))))
+        let count = Glibc.read(file, &bytes, bytes.count)
+        return Array(bytes.prefix(max(0, count)))
     }
 
     private static func names(_ path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            names.append(String(decoding: name, as: UTF8.self))
+        entries(Array(path.utf8CString)).map {
+            String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         }
-        return names.sorted()
+        .sorted()
     }
 
-    private static func removeAll(_ path: String) {
+    /// The names in a folder, which may be any bytes, each with a zero byte behind it.
+    private static func entries(_ path: [CChar]) -> [[CChar]] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [[CChar]] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            names.append(name.map { CChar(bitPattern: $0) } + [0])
+        }
+        return names
+    }
+
+    private static func removeAll(_ path: [CChar]) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
         if status.st_mode & S_IFMT == S_IFDIR {
             chmod(path, 0o700)
-            for name in names(path) where name != "." && name != ".." { removeAll(path + "/" + name) }
+            let dot = CChar(bitPattern: UInt8(ascii: "."))
+            for name in entries(path) where name != [dot, 0] && name != [dot, dot, 0] {
+                removeAll(path.dropLast() + [CChar(bitPattern: UInt8(ascii: "/"))] + name)
+            }
             rmdir(path)
         } else {
             unlink(path)

@@ -37,5 +37,26 @@ enum PeerTool {
         close(file)
     }
 
+    /// A new folder, in memory where the host has such a place.
+    static func memoryFolder(_ name: String) -> String {
+        let place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        let path = "\(place)/viv-disk-\(getpid())-\(name)"
+        mkdir(path, 0o755)
+        return path
+    }
+
+    /// Removes a folder of files.
+    static func remove(_ folder: String) {
+        guard let stream = opendir(folder) else { return }
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { unlink(folder + "/" + name) }
+        }
+        closedir(stream)
+        rmdir(folder)
+    }
+
     static func temporaryPath(_ name: String) -> String { "/tmp/viv-disk-\(getpid())-\(name)" }
 }

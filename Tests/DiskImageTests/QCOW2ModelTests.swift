@@ -159,7 +159,7 @@ enum ImageShape: CaseIterable {
 @Suite struct QCOW2ModelTests {
     @Test(arguments: ImageShape.allCases, [false, true])
     func `Random operations read back as a flat model says`(shape: ImageShape, isBacked: Bool) throws {
-        for seed in 0..<6 {
+        for seed in 0..<20 {
             var random = SeededRandom(UInt64(seed) + 77)
             let sectors = 700
             let backing = isBacked ? try ImageUnderTest.backing(sectors - 33) : nil
@@ -176,11 +176,7 @@ enum ImageShape: CaseIterable {
             try test.verify()
             let report = try test.image.check()
             #expect(report.corruptionCount == 0, "\(report.problems)")
-            withKnownIssue("version 2 leaks clusters over a backing image", isIntermittent: true) {
-                #expect(report.leakCount == 0, "\(report.problems)")
-            } when: {
-                shape == .smallOld && isBacked
-            }
+            #expect(report.leakCount == 0, "\(seed) \(report.problems)")
             try test.image.close()
             let header = try QCOW2Header(test.file)
             #expect(!header.isDirty)
@@ -238,18 +234,10 @@ enum ImageShape: CaseIterable {
     ) throws {
         let file = RecordingFile(bytes)
         let header = try QCOW2Header(file)
-        let isSampled = PeerTool.path != nil && backing == nil && name.hashValue % 40 == 0
-        let path = PeerTool.temporaryPath("cut")
         if !header.isDirty {
             let closed = try QCOW2Image(file, header: header, isReadOnly: true, backing: backing)
             let report = try closed.check()
             #expect(report.corruptionCount == 0, "\(name): \(report.problems.prefix(3))")
-            if isSampled {
-                PeerTool.write(bytes, to: path)
-                let status = PeerTool.run(["check", "-f", "qcow2", path])
-                #expect(status == 0 || status == 3, "\(name)")
-                unlink(path)
-            }
         }
         let image = try QCOW2Image(file, header: header, isReadOnly: false, backing: backing)
         #expect(try image.check().corruptionCount == 0, "\(name)")
@@ -263,12 +251,6 @@ enum ImageShape: CaseIterable {
         try image.store(ImageUnderTest.content(7, 512), at: 0)
         try image.close()
         #expect(try image.check().corruptionCount == 0, "\(name): after another write")
-        if isSampled {
-            PeerTool.write(file.bytes, to: path)
-            let status = PeerTool.run(["check", "-f", "qcow2", path])
-            #expect(status == 0 || status == 3, "\(name): after another write")
-            unlink(path)
-        }
     }
 
     @Test(arguments: [ImageShape.small, .lazy, .usual])

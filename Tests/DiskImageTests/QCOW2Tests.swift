@@ -177,6 +177,20 @@ final class Count: Sendable {
         }
     }
 
+    @Test func `A snapshot is read without being applied`() throws {
+        let bytes = try HostileImageTests.sample()
+        let file = RecordingFile(bytes)
+        let image = try QCOW2Image(file, isReadOnly: true)
+        #expect(try image.bytes(at: 100_000, 5000) == [UInt8](repeating: 6, count: 5000))
+        try image.show(snapshot: "one")
+        #expect(try image.bytes(at: 100_000, 5000) == [UInt8](repeating: 0, count: 5000))
+        #expect(try image.bytes(at: 8192, 20000) == [UInt8](repeating: 5, count: 20000))
+        #expect(throws: DiskImageError.noSuchSnapshot(path: "recorded", name: "two")) {
+            try image.show(snapshot: "two")
+        }
+        #expect(file.bytes == bytes)
+    }
+
     @Test func `Discarded space goes back to the host`() throws {
         let folder = try TemporaryFolder()
         let path = folder.file("a.qcow2")

@@ -129,7 +129,11 @@ final class RecordingFile: ImageFile {
 /// SplitMix64.
 struct SeededRandom: RandomNumberGenerator {
     var state: UInt64
-    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
+    /// The seed is mixed, by another constant than each step's: neighbours are no later parts of the same stream.
+    init(_ seed: UInt64) {
+        state = seed
+        state = next() ^ 0xD6E8_FEB8_6659_FD93
+    }
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state

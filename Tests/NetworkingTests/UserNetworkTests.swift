@@ -91,6 +91,42 @@ import Testing
         }
     }
 
+    @Test func `A crowd of clients may wait at a forwarded port`() throws {
+        let place = try #require(freePort())
+        let network = try UserNetwork(try user("user,hostfwd=tcp:127.0.0.1:\(place)-:80"))
+        // tcp_info (linux/tcp.h) of a listening socket has at offset 28 how many connections may wait.
+        var rooms: [UInt32] = []
+        for descriptor in 3..<1024 as Range<CInt> where listeningPort(descriptor) == place {
+            var info = [UInt8](repeating: 0, count: 104)
+            var size = socklen_t(info.count)
+            guard getsockopt(descriptor, CInt(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { continue }
+            rooms.append(info[28..<32].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+        }
+        #expect(rooms.count == 1)
+        #expect(rooms.allSatisfy { $0 >= 64 }, "\(rooms)")
+        network.attach(nil)
+    }
+
+    private func freePort() -> UInt16? {
+        let probe = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        defer { close(probe) }
+        guard listen(probe, 1) == 0 else { return nil }
+        return listeningPort(probe)
+    }
+
+    /// The port that a socket listens at, or nil.
+    private func listeningPort(_ descriptor: CInt) -> UInt16? {
+        var listens: CInt = 0
+        var size = socklen_t(MemoryLayout<CInt>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0, listens != 0 else { return nil }
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        return result == 0 && address.sin_family == AF_INET ? UInt16(bigEndian: address.sin_port) : nil
+    }
+
     @Test func `Frames of any length and content do not end the stack`() throws {
         let network = try UserNetwork(try user())
         let port = GuestPort(.all)

@@ -17,6 +17,26 @@ final class Lock: @unchecked Sendable {
         defer { unsafe pthread_mutex_unlock(mutex) }
         return try body()
     }
+    fileprivate func wait(on condition: UnsafeMutablePointer<pthread_cond_t>) {
+        unsafe pthread_cond_wait(condition, mutex)
+    }
+}
+
+/// Threads that wait, within a lock, for what others do.
+@safe
+final class Condition: @unchecked Sendable {
+    // SAFETY: as above.
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    init() { unsafe pthread_cond_init(condition, nil) }
+    deinit {
+        unsafe pthread_cond_destroy(condition)
+        unsafe condition.deallocate()
+    }
+
+    /// Gives `lock`, which the caller holds, away while it waits; may return for no reason.
+    func wait(in lock: Lock) { unsafe lock.wait(on: condition) }
+    func wakeAll() { unsafe pthread_cond_broadcast(condition) }
 }
 
 /// A lock that many share or one has alone.

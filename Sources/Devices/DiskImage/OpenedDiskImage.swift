@@ -27,6 +27,8 @@ public struct OpenedDiskImage: Sendable {
         above: [HostImageFile.FileIdentity],
         mayFollow: Bool
     ) throws(DiskImageError) {
+        // Before it is locked: this chain has the locks of the images above.
+        if let identity = HostImageFile.identity(of: path), above.contains(identity) { throw .backingLoop(path: path) }
         let file = try HostImageFile(path: path, isReadOnly: options.isReadOnly, locking: options.locking)
         guard !above.contains(file.identity) else { throw .backingLoop(path: path) }
         guard above.count <= Self.depthLimit else { throw .backingTooDeep(path: path, limit: Self.depthLimit) }
@@ -90,7 +92,8 @@ public struct OpenedDiskImage: Sendable {
     /// Where a name in an image leads: relative ones start at the image's folder.
     static func resolve(_ name: String, from path: String, _ folder: String?) throws(DiskImageError) -> String {
         let plain = name.hasPrefix("file:") ? String(name.dropFirst(5)) : name
-        guard !plain.hasPrefix("json:"), !plain.hasPrefix("nbd:"), !plain.hasPrefix("ssh:") else {
+        // "json:", "nbd:" and all others: what QEMU takes for a protocol is no file here.
+        guard !plain.prefix(while: { $0 != "/" }).contains(":") else {
             throw .unsupported(path: path, feature: "a backing file '\(name.prefix(64))'")
         }
         var place = plain

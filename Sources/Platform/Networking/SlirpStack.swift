@@ -89,6 +89,20 @@ final class SlirpStack: @unchecked Sendable {
                 throw .host(option: "user,hostfwd=\(forward.text)", cause: SystemCallError("bind", errno: cause))
             }
         }
+        letClientsWait()
+    }
+
+    /// Lets more clients wait to be accepted than the one that libslirp allows: the host resets some of a larger crowd.
+    private func letClientsWait() {
+        _ = prepare(event: -1)
+        for entry in polled {
+            var listens: CInt = 0
+            var size = socklen_t(MemoryLayout<CInt>.size)
+            guard unsafe getsockopt(entry.fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0, listens != 0 else {
+                continue
+            }
+            listen(entry.fd, SOMAXCONN)
+        }
     }
 
     deinit {

@@ -28,6 +28,10 @@ public struct BalloonConfiguration: Hashable, Sendable {
     public init(byteCount: UInt64 = 0) { self.byteCount = byteCount }
 }
 
+extension BalloonConfiguration: CustomStringConvertible {
+    public var description: String { "\(byteCount >> 20)M" }
+}
+
 /// A folder of the host's that the guest may mount (virtio-fs).
 public struct SharedFolderConfiguration: Hashable, Sendable {
     public var path: String

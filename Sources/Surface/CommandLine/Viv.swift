@@ -21,8 +21,12 @@ public struct Viv: ParsableCommand {
         // A reader that goes away must not end a machine: writes answer for it.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try parseAsRoot()
-            try command.run()
+            if let creation = DiskCreation(plainWords: Swift.CommandLine.arguments.dropFirst()) {
+                try creation.run()
+            } else {
+                var command = try parseAsRoot()
+                try command.run()
+            }
         } catch let failure as CommandFailure {
             Console.say("viv: \(failure)")
             Glibc.exit(ExitStatus.failure)

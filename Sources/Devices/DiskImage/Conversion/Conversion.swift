@@ -3,19 +3,22 @@
 /// One lock guards the place that the next part starts at, the bytes done and the first error.
 public final class Conversion: @unchecked Sendable {
     // SAFETY: `lock` guards all that changes.
-    private let source: any DiskImage
-    private let target: any ConversionTarget
+    let source: any DiskImage
+    let target: any ConversionTarget
     private let threadCount: Int
     private let chunkByteCount: Int
     /// Extents from this depth on are left to the target's own backing image.
     private let depthLimit: Int
     private let compressor: (builder: QCOW2Builder, compression: ClusterCompression)?
     private let progress: @Sendable (UInt64, UInt64) -> Void
-    private let lock = Lock()
+    let lock = Lock()
+    let condition = Condition()
+    /// What was read and waits to be written, and buffers for more.
+    var pending: PendingWrites
     private var cursor: UInt64 = 0
     private var known: DiskExtent?
     private var done: UInt64 = 0
-    private var failure: DiskImageError?
+    private(set) var failure: DiskImageError?
     private let total: UInt64
     private let end: UInt64
 
@@ -37,7 +40,9 @@ public final class Conversion: @unchecked Sendable {
         end = min(total, byteCount ?? total)
         self.threadCount = max(1, threadCount ?? min(8, WorkerThreads.processorCount))
         self.progress = progress
-        chunkByteCount = max(target.granularity, compression == nil ? 1 << 20 : 1 << 19)
+        // Pieces that stay in a processor's own cache between their reading and their writing.
+        chunkByteCount = max(target.granularity, 1 << 18)
+        pending = PendingWrites(limit: self.threadCount + 5, byteCount: chunkByteCount)
     }
 
     /// Converts everything and finishes the target.
@@ -48,7 +53,7 @@ public final class Conversion: @unchecked Sendable {
         progress(end, end)
     }
 
-    private enum Part {
+    enum Part {
         case data(UInt64, Int)
         case zero(UInt64, UInt64)
     }
@@ -56,7 +61,7 @@ public final class Conversion: @unchecked Sendable {
     /// The next part to be copied; nil at the end.
     ///
     /// Parts start and end on the target's grain. The lock is held.
-    private func next() throws(DiskImageError) -> Part? {
+    func next() throws(DiskImageError) -> Part? {
         let grain = UInt64(target.granularity)
         while cursor < end {
             let start = cursor
@@ -105,14 +110,14 @@ public final class Conversion: @unchecked Sendable {
     }
 
     private func work() {
+        guard let compressor else { return copyParts() }
         let buffer = ByteBuffer(uninitialized: chunkByteCount)
-        let streams = compressor.map { _ in ByteBuffer(uninitialized: chunkByteCount) }
-        let deflater = compressor.map { ClusterCompressor($0.compression) }
-        while true {
-            do throws(DiskImageError) {
+        let output = ByteBuffer(uninitialized: chunkByteCount)
+        let deflater = ClusterCompressor(compressor.compression)
+        do throws(DiskImageError) {
+            while true {
                 let part = try lock.withLock { () throws(DiskImageError) -> Part? in
-                    if failure != nil { return nil }
-                    return try next()
+                    failure == nil ? try next() : nil
                 }
                 guard let part else { return }
                 switch part {
@@ -121,54 +126,25 @@ public final class Conversion: @unchecked Sendable {
                     report(0)
                 case .data(let offset, let count):
                     unsafe try source.read(into: buffer.bytes(0..<count), at: offset)
-                    if let compressor, let streams, let deflater {
-                        try compress(buffer, count, offset, compressor.builder, streams, deflater)
-                    } else {
-                        try copy(buffer, count, offset)
-                    }
+                    try compress(buffer, count, offset, compressor.builder, output, deflater)
                     report(UInt64(count))
                 }
-            } catch {
-                lock.withLock { if failure == nil { failure = error } }
-                return
             }
+        } catch { fail(error) }
+    }
+
+    func fail(_ error: DiskImageError) {
+        lock.withLock {
+            if failure == nil { failure = error }
+            condition.wakeAll()
         }
     }
 
-    private func report(_ count: UInt64) {
+    func report(_ count: UInt64) {
         lock.withLock {
             done += count
             progress(min(done, end), end)
         }
-    }
-
-    /// Writes what is not zero.
-    private func copy(_ buffer: ByteBuffer, _ count: Int, _ offset: UInt64) throws(DiskImageError) {
-        let hole = target.holeByteCount
-        var runStart = 0
-        var place = 0
-        while place < count {
-            let step = min(hole, count - place)
-            if unsafe UnsafeRawBufferPointer(buffer.bytes(place..<place + step)).isZero {
-                if runStart < place { try write(buffer, runStart..<place, offset) }
-                var zeroEnd = place + step
-                while zeroEnd < count {
-                    let step = min(hole, count - zeroEnd)
-                    guard unsafe UnsafeRawBufferPointer(buffer.bytes(zeroEnd..<zeroEnd + step)).isZero else { break }
-                    zeroEnd += step
-                }
-                try target.writeZeroes(at: offset + UInt64(place), byteCount: UInt64(zeroEnd - place))
-                runStart = zeroEnd
-                place = zeroEnd
-            } else {
-                place += step
-            }
-        }
-        if runStart < count { try write(buffer, runStart..<count, offset) }
-    }
-
-    private func write(_ buffer: ByteBuffer, _ range: Range<Int>, _ offset: UInt64) throws(DiskImageError) {
-        unsafe try target.write(UnsafeRawBufferPointer(buffer.bytes(range)), at: offset + UInt64(range.lowerBound))
     }
 
     private func compress(

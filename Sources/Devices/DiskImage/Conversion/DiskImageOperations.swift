@@ -68,16 +68,17 @@ public enum DiskImageOperation {
         try Conversion(from: source, to: target, threadCount: threadCount, progress: progress).run()
     }
 
-    /// Writes `source` over an image that exists.
+    /// Writes `source` over an image that exists; `isZero`: one that reads as zeros.
     public static func convert(
         _ source: any DiskImage,
         into image: any DiskImage,
+        isZero: Bool = false,
         progress: @escaping Progress = { _, _ in }
     ) throws(DiskImageError) {
         guard image.byteCount >= source.byteCount else {
             throw .invalidOption("the target has \(image.byteCount) bytes, \(source.byteCount) are needed")
         }
-        let target = ImageTarget(image, isEmpty: false, holeByteCount: 65536)
+        let target = ImageTarget(image, isEmpty: isZero, holeByteCount: 65536)
         try Conversion(from: source, to: target, progress: progress).run()
         try image.flush()
     }

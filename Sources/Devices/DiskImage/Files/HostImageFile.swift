@@ -76,6 +76,13 @@ public final class HostImageFile: ImageFile {
     /// The same for two ways to the same file.
     public var identityText: String { "\(identity.device):\(identity.inode)" }
 
+    /// What the path leads to; nil where it leads nowhere.
+    static func identity(of path: String) -> FileIdentity? {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    }
+
     /// The bytes that the file takes on its file system.
     public var allocatedByteCount: UInt64 {
         var status = stat()

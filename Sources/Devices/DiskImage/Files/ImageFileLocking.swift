@@ -23,7 +23,19 @@ public enum ImageFileLocking: Sendable {
     private static let used: Int64 = 100
     private static let refused: Int64 = 200
 
+    /// - Throws: ``DiskImageError/inUse(path:)``, after a tenth of a second: a process that another thread starts has this one's
+    ///   descriptors, and so the locks of files that were just closed, until it runs its own program.
     func take(of descriptor: CInt, path: String, isReadOnly: Bool) throws(DiskImageError) {
+        for _ in 0..<20 {
+            do throws(DiskImageError) { return try takeNow(of: descriptor, path: path, isReadOnly: isReadOnly) } catch {
+                guard case .inUse = error else { throw error }
+                usleep(5000)
+            }
+        }
+        try takeNow(of: descriptor, path: path, isReadOnly: isReadOnly)
+    }
+
+    private func takeNow(of descriptor: CInt, path: String, isReadOnly: Bool) throws(DiskImageError) {
         let rights: [Right]
         let others: [Right]
         switch self {

@@ -84,7 +84,8 @@ struct QCOW2Header: Hashable, Sendable {
         clusterBits = start.load(UInt32.self, at: 20)
         guard (9...21).contains(clusterBits) else { throw bad("cluster_bits \(clusterBits) is not 9 to 21") }
         byteCount = start.load(UInt64.self, at: 24)
-        guard start.load(UInt32.self, at: 32) == 0 else { throw .unsupported(path: path, feature: "encryption") }
+        let cipher = start.load(UInt32.self, at: 32)
+        guard cipher == 0 else { throw .unsupported(path: path, feature: "encryption by method \(cipher)") }
         l1Count = start.load(UInt32.self, at: 36)
         l1Offset = start.load(UInt64.self, at: 40)
         refcountTableOffset = start.load(UInt64.self, at: 48)
@@ -104,7 +105,9 @@ struct QCOW2Header: Hashable, Sendable {
             guard headerByteCount % 8 == 0 else { throw bad("header length \(headerByteCount) is no multiple of 8") }
             guard refcountOrder <= 6 else { throw bad("refcount_order \(refcountOrder) is more than 6") }
             if incompatible & Self.compressionType != 0 || headerByteCount > 104 {
-                guard headerByteCount > 104 else { throw bad("a compression type is announced but missing") }
+                guard headerByteCount > 104 else {
+                    throw bad("a compression type is announced, but the header has \(headerByteCount) bytes")
+                }
                 let number = start.load(UInt8.self, at: 104)
                 guard let type = ClusterCompression(rawValue: number) else {
                     throw .unsupported(path: path, feature: "compression type \(number)")
@@ -180,7 +183,7 @@ struct QCOW2Header: Hashable, Sendable {
         }
         let bytes = first.array(Int(offset)..<Int(offset) + Int(count))
         guard !bytes.contains(0) else {
-            throw .malformed(path: path, problem: "a zero byte in the backing file's name")
+            throw .malformed(path: path, problem: "a zero byte in the backing file name of \(count) bytes at \(offset)")
         }
         backingPath = count == 0 ? nil : String(decoding: bytes, as: UTF8.self)
     }

@@ -65,6 +65,20 @@ extension QCOW2Image {
         }
     }
 
+    /// Lets an image that is only read show what a snapshot kept.
+    public func show(snapshot name: String) throws(DiskImageError) {
+        guard isReadOnly else { throw .invalidOption("\(path) is open for writing: its snapshots are applied") }
+        try metadata.withLock { () throws(DiskImageError) in
+            let snapshot = snapshots[try index(ofSnapshot: name)]
+            let byteCount = snapshot.diskByteCount ?? header.byteCount
+            guard byteCount <= UInt64(Int64.max) >> 1 else {
+                throw malformed("snapshot '\(snapshot.name)' of \(byteCount) bytes")
+            }
+            l1 = try table(at: snapshot.l1Offset, count: Int(snapshot.l1Count), "snapshot's L1 table")
+            header.byteCount = byteCount
+        }
+    }
+
     public func deleteSnapshot(_ name: String) throws(DiskImageError) {
         try change { () throws(DiskImageError) in
             var rest = snapshots

@@ -181,6 +181,9 @@ public final class QCOW2Image: DiskImage, @unchecked Sendable {
         if header.snapshotCount > 0 {
             try note(header.snapshotsOffset, snapshotTableByteCount, "snapshot table")
         }
+        for snapshot in snapshots where snapshot.l1Count > 0 {
+            try note(snapshot.l1Offset, UInt64(snapshot.l1Count) * 8, "L1 table of snapshot '\(snapshot.name)'")
+        }
         metadataClusters = used
     }
 

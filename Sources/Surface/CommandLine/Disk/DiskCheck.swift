@@ -32,6 +32,8 @@ struct DiskCheck: ParsableCommand {
     var isQuiet = false
     @Flag(name: [.customShort("U"), .customLong("force-share")], help: "Look even while another process writes to it.")
     var isShared = false
+    @Option(name: .customShort("T"), help: .hidden)
+    var cache: DiskCacheMode?
     @Argument(help: "The image's path.")
     var path: String
 

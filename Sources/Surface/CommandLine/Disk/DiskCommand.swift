@@ -29,6 +29,15 @@ extension DiskImageFormat: ExpressibleByArgument {
     public init?(argument: String) { self.init(rawValue: argument) }
 }
 
+/// QEMU's modes of the host's cache: taken and not used, the host's own is always used.
+enum DiskCacheMode: String, ExpressibleByArgument, CaseIterable {
+    case none
+    case writeback
+    case writethrough
+    case directsync
+    case unsafe
+}
+
 /// The form of what is printed.
 enum DiskOutputFormat: String, ExpressibleByArgument, CaseIterable {
     case human

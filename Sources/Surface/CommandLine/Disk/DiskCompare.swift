@@ -31,6 +31,8 @@ struct DiskCompare: ParsableCommand {
         help: "Read even while another process writes to them."
     )
     var isShared = false
+    @Option(name: .customShort("T"), help: .hidden)
+    var cache: DiskCacheMode?
     @Argument(help: "The two images.")
     var paths: [String]
 

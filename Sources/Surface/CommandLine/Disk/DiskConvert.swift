@@ -47,16 +47,21 @@ struct DiskConvert: ParsableCommand {
     var holeSize: DiskByteCount?
     @Option(name: .customShort("m"), help: ArgumentHelp("How many threads.", valueName: "count"))
     var threadCount: Int?
+    @Flag(name: .customLong("target-is-zero"), help: "With -n: the image that exists reads as zeros.")
+    var isTargetZero = false
+    @Option(name: .customShort("l"), help: ArgumentHelp("Copy this snapshot of the source.", valueName: "snapshot"))
+    var snapshot: String?
     @Option(name: .customShort("t"), help: .hidden)
-    var cache: String?
+    var cache: DiskCacheMode?
     @Option(name: .customShort("T"), help: .hidden)
-    var sourceCache: String?
+    var sourceCache: DiskCacheMode?
     @Argument(help: "The source and the target.")
     var paths: [String]
 
     func validate() throws {
         guard paths.count == 2 else { throw ValidationError("one source and one target are needed") }
         if isCompressed, targetFormat != .qcow2 { throw ValidationError("only qcow2 images are compressed") }
+        if isTargetZero, !isExisting { throw ValidationError("--target-is-zero goes with -n") }
         if let threadCount, !(1...64).contains(threadCount) { throw ValidationError("-m takes 1 to 64") }
     }
 
@@ -67,6 +72,10 @@ struct DiskConvert: ParsableCommand {
                 path: paths[0],
                 DiskImageOptions(format: format, isReadOnly: true, locking: isShared ? .sharing : .usual)
             )
+        }
+        if let snapshot {
+            guard let image = source.qcow2 else { throw CommandFailure("\(paths[0]): this format has no snapshots") }
+            try diskFailing { () throws(DiskImageError) in try image.show(snapshot: Self.snapshotName(snapshot)) }
         }
         let progress = DiskProgress(isAsked: showsProgress, isQuiet: isQuiet)
         defer { progress.finish() }
@@ -87,6 +96,14 @@ struct DiskConvert: ParsableCommand {
             }
         case .qcow2: try convertToQCOW2(source, creation, progress)
         }
+    }
+
+    /// A snapshot's name or identifier, also in qemu-img's long form.
+    static func snapshotName(_ text: String) -> String {
+        for prefix in ["snapshot.id=", "snapshot.name="] where text.hasPrefix(prefix) {
+            return String(text.dropFirst(prefix.count))
+        }
+        return text
     }
 
     private func convertToQCOW2(
@@ -144,7 +161,12 @@ struct DiskConvert: ParsableCommand {
     private func convertInto(_ source: OpenedDiskImage, _ progress: DiskProgress) throws(CommandFailure) {
         try diskFailing { () throws(DiskImageError) in
             let target = try OpenedDiskImage(path: paths[1], DiskImageOptions(format: targetFormat))
-            try DiskImageOperation.convert(source.image, into: target.image, progress: progress.show)
+            try DiskImageOperation.convert(
+                source.image,
+                into: target.image,
+                isZero: isTargetZero,
+                progress: progress.show
+            )
             try target.qcow2?.close()
         }
     }
