@@ -6,6 +6,8 @@ public enum JSON: Hashable, Sendable {
     case null
     case bool(Bool)
     case integer(Int64)
+    /// A whole number above those of ``integer(_:)``.
+    case unsigned(UInt64)
     case real(Double)
     case string(String)
     case array([JSON])
@@ -23,19 +25,20 @@ public enum JSON: Hashable, Sendable {
 
     /// Parses one value, which may be nested 2048 deep.
     ///
-    /// Integers beyond 64 bits become reals; of members of one name the last counts.
+    /// Integers beyond 64 bits, with a sign or without, become reals; of members of one name the last counts.
     /// - Throws: ``JSONError/syntax(_:line:)``.
     public init(parsing bytes: [UInt8]) throws(JSONError) {
         var failure = json_error_t()
         let flags = Int(JSON_DECODE_ANY)
         var root = unsafe bytes.withUnsafeBytes { unsafe json_loadb($0.baseAddress, $0.count, flags, &failure) }
+        var large: LargeIntegers?
         if unsafe root == nil {
             // The library's code of the failure is the last byte of its text.
             let code = unsafe withUnsafeBytes(of: failure.text) { unsafe $0.last }
-            let isNumber = code == UInt8(json_error_numeric_overflow.rawValue)
-            if isNumber {
-                let loose = flags | Int(JSON_DECODE_INT_AS_REAL)
-                unsafe root = bytes.withUnsafeBytes { unsafe json_loadb($0.baseAddress, $0.count, loose, &failure) }
+            if code == UInt8(json_error_numeric_overflow.rawValue) {
+                let found = LargeIntegers(in: bytes)
+                unsafe root = found.text.withUnsafeBytes { unsafe json_loadb($0.baseAddress, $0.count, flags, &failure) }
+                large = found
             }
         }
         guard let root = unsafe root else {
@@ -45,10 +48,11 @@ public enum JSON: Hashable, Sendable {
             throw .syntax(text, line: Int(failure.line))
         }
         defer { unsafe json_decref(root) }
-        self = unsafe JSON(root)
+        self = unsafe JSON(root, large: large != nil)
     }
 
-    private init(_ value: UnsafeMutablePointer<json_t>) {
+    /// `large`: Whether integers above the library's are marked strings.
+    private init(_ value: UnsafeMutablePointer<json_t>, large: Bool) {
         switch unsafe value.pointee.type {
         case JSON_TRUE: self = .bool(true)
         case JSON_FALSE: self = .bool(false)
@@ -57,11 +61,12 @@ public enum JSON: Hashable, Sendable {
         case JSON_STRING:
             let count = unsafe json_string_length(value)
             let bytes = unsafe UnsafeRawBufferPointer(start: json_string_value(value), count: count)
-            self = unsafe .string(String(decoding: bytes, as: UTF8.self))
+            let text = unsafe String(decoding: bytes, as: UTF8.self)
+            self = if large, let number = LargeIntegers.number(marked: text) { .unsigned(number) } else { .string(text) }
         case JSON_ARRAY:
             self = .array(
                 unsafe (0..<json_array_size(value)).compactMap { index in
-                    unsafe json_array_get(value, index).map { unsafe JSON($0) }
+                    unsafe json_array_get(value, index).map { unsafe JSON($0, large: large) }
                 }
             )
         case JSON_OBJECT:
@@ -69,7 +74,7 @@ public enum JSON: Hashable, Sendable {
             var place = unsafe json_object_iter(value)
             while let current = unsafe place {
                 if let name = unsafe json_object_iter_key(current), let member = unsafe json_object_iter_value(current) {
-                    members.append(unsafe Member(String(cString: name), JSON(member)))
+                    members.append(unsafe Member(String(cString: name), JSON(member, large: large)))
                 }
                 unsafe place = json_object_iter_next(value, current)
             }
@@ -85,7 +90,18 @@ public enum JSON: Hashable, Sendable {
         let flags = (indentation & 0x1F) | Int(indentation == 0 ? JSON_COMPACT : 0) | Int(JSON_ENCODE_ANY)
         guard let text = unsafe json_dumps(root, flags) else { return "null" }
         defer { unsafe free(text) }
-        return unsafe String(cString: text)
+        let written = unsafe String(cString: text)
+        return hasLarge ? LargeIntegers.unmarked(written) : written
+    }
+
+    /// Whether there is an ``unsigned(_:)`` in it.
+    private var hasLarge: Bool {
+        switch self {
+        case .unsigned: true
+        case .array(let values): values.contains { $0.hasLarge }
+        case .object(let members): members.contains { $0.value.hasLarge }
+        default: false
+        }
     }
 
     /// A value of the library's, which the caller gives back.
@@ -94,6 +110,7 @@ public enum JSON: Hashable, Sendable {
         case .null: return unsafe json_null()
         case .bool(let value): return unsafe value ? json_true() : json_false()
         case .integer(let value): return unsafe json_integer(value)
+        case .unsigned(let value): return unsafe JSON.string(LargeIntegers.marked(value)).made()
         case .real(let value): return unsafe json_real(value)
         case .string(let value):
             var text = value

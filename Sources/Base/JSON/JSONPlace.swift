@@ -44,6 +44,11 @@ public struct JSONPlace: Sendable {
                 throw .badValue(place: path, value: "\(number)", expected: "a number from \(T.min) to \(T.max)")
             }
             return fitting
+        case .unsigned(let number):
+            guard let fitting = T(exactly: number) else {
+                throw .badValue(place: path, value: "\(number)", expected: "a number from \(T.min) to \(T.max)")
+            }
+            return fitting
         case .real(let number):
             guard let fitting = T(exactly: number) else {
                 throw .badValue(place: path, value: "\(number)", expected: "a number from \(T.min) to \(T.max)")

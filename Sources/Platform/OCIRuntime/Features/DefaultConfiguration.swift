@@ -49,7 +49,8 @@ public enum DefaultConfiguration {
             mount("/dev/mqueue", "mqueue", "mqueue", closed),
             // A sysfs is only for whoever owns the network namespace.
             rootless
-                ? mount("/sys", "none", "/sys", ["rbind"] + closed + ["ro"]) : mount("/sys", "sysfs", "sysfs", closed + ["ro"]),
+                ? mount("/sys", "none", "/sys", ["rbind"] + closed + ["ro"])
+                : mount("/sys", "sysfs", "sysfs", closed + ["ro"]),
             mount("/sys/fs/cgroup", "cgroup", "cgroup", closed + ["relatime", "ro"]),
         ]
     }
@@ -60,7 +61,8 @@ public enum DefaultConfiguration {
             JSON.Member(
                 "maskedPaths",
                 [
-                    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+                    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+                    "/proc/timer_list",
                     "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi",
                 ]
             ),

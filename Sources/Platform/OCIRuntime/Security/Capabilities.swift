@@ -41,7 +41,9 @@ public struct Capabilities: Hashable, Sendable {
         permitted = mask(configuration.permitted)
         ambient = mask(configuration.ambient)
         if !unknown.isEmpty {
-            warnings.append("\(place): ignoring unknown or unavailable capabilities: \(unknown.joined(separator: ", "))")
+            warnings.append(
+                "\(place): ignoring unknown or unavailable capabilities: \(unknown.joined(separator: ", "))"
+            )
         }
         if let name = Self.firstName(effective & ~permitted) {
             throw .refused(field: place + ".effective", value: name, reason: "it is not among the permitted ones")
@@ -72,7 +74,8 @@ public struct Capabilities: Hashable, Sendable {
     /// By number (`linux/capability.h`).
     public static let names = [
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-        "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
+        "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
+        "CAP_NET_ADMIN",
         "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
         "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
         "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",

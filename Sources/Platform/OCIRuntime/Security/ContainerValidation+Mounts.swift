@@ -9,14 +9,18 @@ extension ContainerValidation {
                 throw .refused(field: field + ".destination", value: "", reason: "it is no path")
             }
             if !mount.destination.hasPrefix("/") {
-                warnings.append("\(field).destination is '\(mount.destination)': a relative path is taken as one below /")
+                warnings.append(
+                    "\(field).destination is '\(mount.destination)': a relative path is taken as one below /"
+                )
             }
             let options = MountOptions(options: mount.options, type: mount.type)
             if options.isBind, !options.data.isEmpty {
                 warnings.append("\(field).options: ignoring '\(options.data)', which means nothing to a bind mount")
             }
             try validateMapping(of: mount, options: options, configuration: configuration, host: host, field: field)
-            if host.isRootless { try validateOwners(options.data, linux: configuration.linux, field: field + ".options") }
+            if host.isRootless {
+                try validateOwners(options.data, linux: configuration.linux, field: field + ".options")
+            }
         }
         return warnings
     }
@@ -46,7 +50,10 @@ extension ContainerValidation {
         }
         guard mount.uidMappings.isEmpty == mount.gidMappings.isEmpty else {
             let lacking = mount.uidMappings.isEmpty ? "uidMappings" : "gidMappings"
-            throw .missing(field: "\(field).\(lacking)", reason: "a mount has mappings of both users and groups, or none")
+            throw .missing(
+                field: "\(field).\(lacking)",
+                reason: "a mount has mappings of both users and groups, or none"
+            )
         }
         guard hasMappings || configuration.linux.namespace(.user) != nil else {
             throw .missing(
@@ -57,7 +64,8 @@ extension ContainerValidation {
     }
 
     /// Checks that `uid=` and `gid=` name identifiers that the user namespace has.
-    private static func validateOwners(_ data: String, linux: LinuxConfiguration, field: String) throws(ValidationError) {
+    private static func validateOwners(_ data: String, linux: LinuxConfiguration, field: String) throws(ValidationError)
+    {
         guard linux.namespace(.user)?.path == nil else { return }
         for option in data.split(separator: ",") {
             let map: [IdentifierMapping]
@@ -109,7 +117,11 @@ extension ContainerValidation {
             }
         }
         if let file = linux.resources?.unified.first, !host.hasUnifiedCgroups {
-            throw .refused(field: "linux.resources.unified", value: file.name, reason: "this host's cgroups are not of version 2")
+            throw .refused(
+                field: "linux.resources.unified",
+                value: file.name,
+                reason: "this host's cgroups are not of version 2"
+            )
         }
         if let personality = linux.personality { _ = try PersonalitySetting(personality) }
         _ = try sysctls(linux, host: host)
@@ -125,7 +137,9 @@ extension ContainerValidation {
                 reason: "this host has no resource control of the processor's (resctrl)"
             )
         }
-        if case .string(let name)? = control["closID"], name == "." || name == ".." || name.contains("/") || name.isEmpty {
+        if case .string(let name)? = control["closID"],
+            name == "." || name == ".." || name.contains("/") || name.isEmpty
+        {
             throw .refused(field: "linux.intelRdt.closID", value: name, reason: "it is no name of a class")
         }
     }

@@ -9,7 +9,8 @@ public enum ContainerValidation {
     @discardableResult
     public static func validate(_ configuration: Configuration, host: HostFacts) throws(ValidationError) -> [String] {
         var warnings: [String] = []
-        guard let major = configuration.version.split(separator: ".").first, major == "1", configuration.version.contains(".")
+        guard let major = configuration.version.split(separator: ".").first, major == "1",
+            configuration.version.contains(".")
         else {
             throw .refused(
                 field: "ociVersion",
@@ -56,7 +57,11 @@ public enum ContainerValidation {
                 throw .refused(field: field + ".type", value: kind.rawValue, reason: "it is there more than once")
             }
             guard host.namespaces.contains(kind) else {
-                throw .refused(field: field + ".type", value: kind.rawValue, reason: "this host's kernel has no such namespaces")
+                throw .refused(
+                    field: field + ".type",
+                    value: kind.rawValue,
+                    reason: "this host's kernel has no such namespaces"
+                )
             }
             if let path = namespace.path, !path.hasPrefix("/") {
                 throw .refused(field: field + ".path", value: path, reason: "it is no absolute path")
@@ -79,7 +84,11 @@ public enum ContainerValidation {
         }
         for offset in linux.timeOffsets {
             guard offset.clock == "monotonic" || offset.clock == "boottime" else {
-                throw .refused(field: "linux.timeOffsets", value: offset.clock, reason: "the clocks are monotonic and boottime")
+                throw .refused(
+                    field: "linux.timeOffsets",
+                    value: offset.clock,
+                    reason: "the clocks are monotonic and boottime"
+                )
             }
             guard offset.nanoseconds < 1_000_000_000 else {
                 throw .refused(
@@ -144,7 +153,9 @@ public enum ContainerValidation {
         }
         for (index, mapping) in map.enumerated() {
             let field = "\(field)[\(index)]"
-            guard mapping.count > 0 else { throw .refused(field: field + ".size", value: "0", reason: "it maps nothing") }
+            guard mapping.count > 0 else {
+                throw .refused(field: field + ".size", value: "0", reason: "it maps nothing")
+            }
             let ends = [("containerID", mapping.containerID), ("hostID", mapping.hostID)]
             for (name, start) in ends where UInt64(start) + UInt64(mapping.count) > UInt64(UInt32.max) {
                 throw .refused(field: "\(field).\(name)", value: "\(start)", reason: "the range leaves 32 bits")
@@ -158,7 +169,11 @@ public enum ContainerValidation {
                     )
                 }
                 if overlap(mapping.hostID, other.hostID, mapping.count, other.count) {
-                    throw .refused(field: field + ".hostID", value: "\(mapping.hostID)", reason: "the range overlaps another")
+                    throw .refused(
+                        field: field + ".hostID",
+                        value: "\(mapping.hostID)",
+                        reason: "the range overlaps another"
+                    )
                 }
             }
         }
@@ -176,7 +191,10 @@ public enum ContainerValidation {
         return nil
     }
 
-    private static func validateUser(_ user: ProcessConfiguration.User, linux: LinuxConfiguration) throws(ValidationError) {
+    private static func validateUser(
+        _ user: ProcessConfiguration.User,
+        linux: LinuxConfiguration
+    ) throws(ValidationError) {
         guard let namespace = linux.namespace(.user), namespace.path == nil else { return }
         func check(_ identifier: UInt32, _ map: [IdentifierMapping], _ field: String) throws(ValidationError) {
             guard hostID(of: identifier, in: map) != nil else {

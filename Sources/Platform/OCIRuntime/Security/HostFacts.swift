@@ -41,7 +41,8 @@ public struct HostFacts: Sendable {
         func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
         return HostFacts(
             namespaces: Set(LinuxConfiguration.Namespace.Kind.allCases.filter { exists($0.ownPath) }),
-            lastCapability: start(of: "/proc/sys/kernel/cap_last_cap").flatMap { Int($0) } ?? Capabilities.names.count - 1,
+            lastCapability: start(of: "/proc/sys/kernel/cap_last_cap").flatMap { Int($0) } ?? Capabilities.names.count
+                - 1,
             hasSELinux: exists("/sys/fs/selinux/enforce"),
             hasAppArmor: start(of: "/sys/module/apparmor/parameters/enabled") == "Y",
             hasResourceControl: exists("/sys/fs/resctrl/info"),
@@ -51,7 +52,9 @@ public struct HostFacts: Sendable {
                 guard let path = namespace.path else { return false }
                 var own = stat()
                 var other = stat()
-                guard unsafe stat(namespace.kind.ownPath, &own) == 0, unsafe stat(path, &other) == 0 else { return false }
+                guard unsafe stat(namespace.kind.ownPath, &own) == 0, unsafe stat(path, &other) == 0 else {
+                    return false
+                }
                 return own.st_dev == other.st_dev && own.st_ino == other.st_ino
             }
         )

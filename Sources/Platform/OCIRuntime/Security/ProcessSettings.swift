@@ -28,7 +28,11 @@ public struct ProcessSettings: Sendable {
         for (index, variable) in process.environment.enumerated() {
             guard let separator = variable.utf8.firstIndex(of: UInt8(ascii: "=")), separator != variable.utf8.startIndex
             else {
-                throw .refused(field: field("env[\(index)]"), value: variable, reason: "it is not a name, '=' and a value")
+                throw .refused(
+                    field: field("env[\(index)]"),
+                    value: variable,
+                    reason: "it is not a name, '=' and a value"
+                )
             }
         }
         if let label = process.selinuxLabel, !label.isEmpty, !host.hasSELinux {

@@ -60,7 +60,9 @@ public struct SchedulerSettings: Hashable, Sendable {
             flags |= 1 << UInt64(bit)
         }
         var bytes: [UInt8] = []
-        func append(_ value: some FixedWidthInteger) { unsafe withUnsafeBytes(of: value) { unsafe bytes.append(contentsOf: $0) } }
+        func append(_ value: some FixedWidthInteger) {
+            unsafe withUnsafeBytes(of: value) { unsafe bytes.append(contentsOf: $0) }
+        }
         append(UInt32(56))
         append(policy.number)
         append(flags)

@@ -9,7 +9,9 @@ struct SeccompContext: ~Copyable {
 
     /// A filter of the host's own architecture that does `defaultAction` for every call.
     init(defaultAction: UInt32) throws(SeccompError) {
-        guard let context = unsafe seccomp_init(defaultAction) else { throw .failed(call: "seccomp_init", errno: EINVAL) }
+        guard let context = unsafe seccomp_init(defaultAction) else {
+            throw .failed(call: "seccomp_init", errno: EINVAL)
+        }
         unsafe self.context = unsafe context
         // The stage sets or leaves no_new_privs itself.
         unsafe seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0)
@@ -25,18 +27,16 @@ struct SeccompContext: ~Copyable {
         guard result == 0 || result == -EEXIST else { throw .refused(field: field, value: name, errno: -result) }
     }
 
-    /// Adds a rule that holds where all `conditions` do, on every architecture that has the call.
-    borrowing func add(
-        call: CInt,
-        name: String,
-        action: UInt32,
-        conditions: [scmp_arg_cmp],
-        field: String
-    ) throws(SeccompError) {
-        let result = unsafe conditions.withUnsafeBufferPointer {
-            unsafe seccomp_rule_add_array(context, action, call, UInt32($0.count), $0.baseAddress)
+    /// Adds a rule on every architecture that has the call.
+    borrowing func add(_ rule: SeccompRule, field: String) throws(SeccompError) {
+        let call = unsafe seccomp_syscall_resolve_name(rule.name)
+        let conditions = rule.conditions.map {
+            scmp_arg_cmp(arg: $0.argument, op: $0.comparison, datum_a: $0.value, datum_b: $0.valueTwo)
         }
-        guard result == 0 else { throw .refused(field: field, value: name, errno: -result) }
+        let result = unsafe conditions.withUnsafeBufferPointer {
+            unsafe seccomp_rule_add_array(context, rule.action, call, UInt32($0.count), $0.baseAddress)
+        }
+        guard result == 0 else { throw .refused(field: field, value: rule.name, errno: -result) }
     }
 
     /// The filter as an array of `struct sock_filter`.

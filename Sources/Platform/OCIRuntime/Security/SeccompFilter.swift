@@ -25,29 +25,35 @@ public struct SeccompFilter: Sendable {
         configuration: SeccompConfiguration,
         unnotifiable: [String] = ["write", "sendmsg"]
     ) throws(SeccompError) {
+        try self.init(configuration: configuration, unnotifiable: unnotifiable, byLibrary: false)
+    }
+
+    /// - Parameter byLibrary: Whether libseccomp makes the program though it could be made here.
+    package init(
+        configuration: SeccompConfiguration,
+        unnotifiable: [String],
+        byLibrary: Bool
+    ) throws(SeccompError) {
         let place = "linux.seccomp"
-        let notify = "SCMP_ACT_NOTIFY"
-        guard configuration.defaultAction != notify else { throw .notifyByDefault }
+        guard configuration.defaultAction != Self.notify else { throw .notifyByDefault }
         let defaultAction = try SeccompVocabulary.action(
             configuration.defaultAction,
             number: configuration.defaultErrorNumber,
             field: place + ".defaultAction",
             numberField: place + ".defaultErrnoRet"
         )
-        let context = try SeccompContext(defaultAction: defaultAction)
-        var architectures = [seccomp_arch_native()]
+        var architectures = [(token: seccomp_arch_native(), name: "", field: "")]
         for (index, name) in configuration.architectures.enumerated() {
             let field = "\(place).architectures[\(index)]"
             let token = try SeccompVocabulary.architecture(name, field: field)
-            try context.add(architecture: token, name: name, field: field)
-            if !architectures.contains(token) { architectures.append(token) }
+            if !architectures.contains(where: { $0.token == token }) { architectures.append((token, name, field)) }
         }
         var flags: UInt32 = configuration.flags == nil ? SeccompVocabulary.spectreFlag : 0
         for (index, name) in (configuration.flags ?? []).enumerated() {
             flags |= try SeccompVocabulary.flag(name, field: "\(place).flags[\(index)]")
         }
-        if configuration.rules.reduce(0, { $0 + $1.names.count }) > 32 { context.searchAsTree() }
 
+        var rules: [(rule: SeccompRule, field: String)] = []
         var unknown: [String] = []
         var notifies = false
         for (index, rule) in configuration.rules.enumerated() {
@@ -58,26 +64,20 @@ public struct SeccompFilter: Sendable {
                 field: field + ".action",
                 numberField: field + ".errnoRet"
             )
-            if rule.action == notify {
-                guard configuration.listenerPath?.isEmpty == false else {
-                    throw .notifyWithoutListener(field: field + ".action")
-                }
-                for name in rule.names where unnotifiable.contains(name) {
-                    throw .notifyOf(field: field + ".names", call: name)
-                }
+            if rule.action == Self.notify {
+                try Self.checkNotifying(rule, configuration: configuration, unnotifiable: unnotifiable, field: field)
                 notifies = notifies || !rule.names.isEmpty
             }
             let alternatives = try Self.alternatives(of: rule, field: field)
             for name in rule.names {
-                let call = unsafe seccomp_syscall_resolve_name(name)
-                guard call != __NR_SCMP_ERROR else {
+                guard unsafe seccomp_syscall_resolve_name(name) != __NR_SCMP_ERROR else {
                     unknown.append(name)
                     continue
                 }
                 // libseccomp has no rules that say what happens anyway.
                 guard action != defaultAction else { continue }
                 for conditions in alternatives {
-                    try context.add(call: call, name: name, action: action, conditions: conditions, field: field + ".names")
+                    rules.append((SeccompRule(name: name, action: action, conditions: conditions), field + ".names"))
                 }
             }
         }
@@ -87,13 +87,45 @@ public struct SeccompFilter: Sendable {
 
         // The kernel knows the wait only beside a listener.
         if notifies { flags |= SeccompVocabulary.listenerFlag } else { flags &= ~SeccompVocabulary.killableFlag }
-        let prologue = SeccompPrologue(configuration: configuration, architectures: architectures)
-        program = try prologue.bytes + context.program()
+        let tokens = architectures.map(\.token)
+        let prologue = SeccompPrologue(configuration: configuration, architectures: tokens)
+        let own =
+            byLibrary
+            ? nil : SeccompProgram(rules: rules.map(\.rule), defaultAction: defaultAction, architectures: tokens)
+        let body: [UInt8]
+        if let own {
+            body = SeccompInstruction.bytes(own.instructions)
+        } else {
+            let context = try SeccompContext(defaultAction: defaultAction)
+            for architecture in architectures.dropFirst() {
+                try context.add(architecture: architecture.token, name: architecture.name, field: architecture.field)
+            }
+            if rules.count > 32 { context.searchAsTree() }
+            for (rule, field) in rules { try context.add(rule, field: field) }
+            body = try context.program()
+        }
+        program = SeccompInstruction.bytes(prologue.instructions) + body
         guard program.count <= 4096 * 8 else { throw .tooLong(instructionCount: program.count / 8) }
         self.flags = flags
         listenerPath = notifies ? configuration.listenerPath : nil
         listenerMetadata = notifies ? configuration.listenerMetadata : nil
         unknownNames = unknown
+    }
+
+    private static let notify = "SCMP_ACT_NOTIFY"
+
+    private static func checkNotifying(
+        _ rule: SeccompConfiguration.Rule,
+        configuration: SeccompConfiguration,
+        unnotifiable: [String],
+        field: String
+    ) throws(SeccompError) {
+        guard configuration.listenerPath?.isEmpty == false else {
+            throw .notifyWithoutListener(field: field + ".action")
+        }
+        for name in rule.names where unnotifiable.contains(name) {
+            throw .notifyOf(field: field + ".names", call: name)
+        }
     }
 
     /// The conditions of a rule, of which one list has to hold.
@@ -103,18 +135,23 @@ public struct SeccompFilter: Sendable {
     private static func alternatives(
         of rule: SeccompConfiguration.Rule,
         field: String
-    ) throws(SeccompError) -> [[scmp_arg_cmp]] {
-        var conditions: [scmp_arg_cmp] = []
+    ) throws(SeccompError) -> [[SeccompCondition]] {
+        var conditions: [SeccompCondition] = []
         var arguments: Set<UInt32> = []
         for (index, argument) in rule.arguments.enumerated() {
             let field = "\(field).args[\(index)]"
             guard argument.index < 6 else { throw .badArgumentIndex(field: field + ".index", value: argument.index) }
-            let comparison = try SeccompVocabulary.comparison(argument.comparison, field: field + ".op")
             conditions.append(
-                scmp_arg_cmp(arg: argument.index, op: comparison, datum_a: argument.value, datum_b: argument.valueTwo)
+                SeccompCondition(
+                    argument: argument.index,
+                    comparison: try SeccompVocabulary.comparison(argument.comparison, field: field + ".op"),
+                    value: argument.value,
+                    valueTwo: argument.valueTwo
+                )
             )
             arguments.insert(argument.index)
         }
-        return arguments.count == conditions.count ? [conditions] : conditions.map { [$0] }
+        guard arguments.count == conditions.count else { return conditions.map { [$0] } }
+        return [conditions.sorted { $0.argument < $1.argument }]
     }
 }

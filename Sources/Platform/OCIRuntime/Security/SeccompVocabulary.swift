@@ -28,7 +28,12 @@ enum SeccompVocabulary {
     /// What a filter returns for an action.
     ///
     /// Only `SCMP_ACT_ERRNO` and `SCMP_ACT_TRACE` take a number, EPERM where none is given; beside others one is an error.
-    static func action(_ name: String, number: UInt32?, field: String, numberField: String) throws(SeccompError) -> UInt32 {
+    static func action(
+        _ name: String,
+        number: UInt32?,
+        field: String,
+        numberField: String
+    ) throws(SeccompError) -> UInt32 {
         let takesNumber = name == "SCMP_ACT_ERRNO" || name == "SCMP_ACT_TRACE"
         let code: UInt32
         switch name {
