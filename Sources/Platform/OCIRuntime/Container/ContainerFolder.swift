@@ -16,7 +16,11 @@ final class ContainerFolder: Sendable {
         self.lock = lock
     }
 
-    deinit { close(lock) }
+    // The container's process has a copy of the descriptor until it has its program.
+    deinit {
+        flock(lock, LOCK_UN)
+        close(lock)
+    }
 
     var statePath: String { path + "/state.json" }
     var configurationPath: String { path + "/config.json" }
