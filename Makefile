@@ -45,4 +45,5 @@ clean:
 
 toolchain:
 	@command -v swift >/dev/null || { echo "make: no 'swift' in PATH: install Swift 6.2 or later (https://swift.org/install)" >&2; exit 1; }
-	@Scripts/packages /usr/include/slirp/libslirp.h:libslirp-dev /usr/include/zlib.h:zlib1g-dev /usr/include/zstd.h:libzstd-dev /usr/include/liburing.h:liburing-dev
+	@Scripts/packages /usr/include/slirp/libslirp.h:libslirp-dev /usr/include/zlib.h:zlib1g-dev /usr/include/zstd.h:libzstd-dev /usr/include/liburing.h:liburing-dev /usr/include/jansson.h:libjansson-dev \
+		/usr/include/seccomp.h:libseccomp-dev

@@ -159,7 +159,7 @@ import Testing
             "syscalls": [{"names": ["read", "openat2"], "action": "SCMP_ACT_ALLOW"}]
             """
         )
-        for architecture in [SeccompSimulation.x86_64, SeccompSimulation.i386] {
+        for architecture in [SeccompSimulation.amd64, SeccompSimulation.i386] {
             #expect(filter.result(Self.openat2, architecture: architecture) == Self.allow)
             #expect(filter.result(Self.openat2 - 1, architecture: architecture) == Self.error(EPERM))
             #expect(filter.result(Self.openat2 + 1, architecture: architecture) == Self.error(ENOSYS))

@@ -23,8 +23,8 @@ import Testing
         )
         let own = SeccompSimulation(try SeccompFilter(configuration: configuration))
         var found: [String] = []
-        for architecture in [SeccompSimulation.x86_64, SeccompSimulation.i386, 0xC000_00B7] {
-            let marked = architecture == SeccompSimulation.x86_64 ? numbers.map { $0 | 0x4000_0000 } : []
+        for architecture in [SeccompSimulation.amd64, SeccompSimulation.i386, 0xC000_00B7] {
+            let marked = architecture == SeccompSimulation.amd64 ? numbers.map { $0 | 0x4000_0000 } : []
             for call in numbers + marked + [0x3FFF_FFFF, 0x7FFF_FFFF, 0xFFFF_FFFE, 0xFFFF_FFFF] {
                 for list in arguments {
                     let expected = library.result(call, architecture: architecture, list)
@@ -87,8 +87,8 @@ import Testing
                 )
                 let own = SeccompSimulation(try SeccompFilter(configuration: configuration))
                 for (call, architecture) in [
-                    (83, SeccompSimulation.x86_64), (39, SeccompSimulation.i386),
-                    (0x4000_0053, SeccompSimulation.x86_64),
+                    (83, SeccompSimulation.amd64), (39, SeccompSimulation.i386),
+                    (0x4000_0053, SeccompSimulation.amd64),
                     (393, SeccompSimulation.i386), (117, SeccompSimulation.i386),
                 ] as [(UInt32, UInt32)] {
                     for argument in Self.values {

@@ -2,7 +2,7 @@ import OCIRuntime
 
 /// Runs a filter's program as the kernel does (linux/filter.h, seccomp(2)); an oracle, so it knows nothing of how programs are made.
 struct SeccompSimulation {
-    static let x86_64: UInt32 = 0xC000_003E
+    static let amd64: UInt32 = 0xC000_003E
     static let i386: UInt32 = 0x4000_0003
 
     let program: [UInt8]
@@ -14,7 +14,7 @@ struct SeccompSimulation {
     }
 
     /// What the program returns for a call; nil where it is no program that the kernel would take, or it never ends.
-    func result(_ call: UInt32, architecture: UInt32 = x86_64, _ arguments: [UInt64] = []) -> UInt32? {
+    func result(_ call: UInt32, architecture: UInt32 = amd64, _ arguments: [UInt64] = []) -> UInt32? {
         guard program.count % 8 == 0 else { return nil }
         var data: [UInt32] = [call, architecture, 0, 0]
         for index in 0..<6 {

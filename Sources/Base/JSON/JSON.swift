@@ -37,7 +37,9 @@ public enum JSON: Hashable, Sendable {
             let code = unsafe withUnsafeBytes(of: failure.text) { unsafe $0.last }
             if code == UInt8(json_error_numeric_overflow.rawValue) {
                 let found = LargeIntegers(in: bytes)
-                unsafe root = found.text.withUnsafeBytes { unsafe json_loadb($0.baseAddress, $0.count, flags, &failure) }
+                unsafe root = found.text.withUnsafeBytes {
+                    unsafe json_loadb($0.baseAddress, $0.count, flags, &failure)
+                }
                 large = found
             }
         }
@@ -62,7 +64,8 @@ public enum JSON: Hashable, Sendable {
             let count = unsafe json_string_length(value)
             let bytes = unsafe UnsafeRawBufferPointer(start: json_string_value(value), count: count)
             let text = unsafe String(decoding: bytes, as: UTF8.self)
-            self = if large, let number = LargeIntegers.number(marked: text) { .unsigned(number) } else { .string(text) }
+            self =
+                if large, let number = LargeIntegers.number(marked: text) { .unsigned(number) } else { .string(text) }
         case JSON_ARRAY:
             self = .array(
                 unsafe (0..<json_array_size(value)).compactMap { index in
@@ -73,7 +76,8 @@ public enum JSON: Hashable, Sendable {
             var members: [Member] = []
             var place = unsafe json_object_iter(value)
             while let current = unsafe place {
-                if let name = unsafe json_object_iter_key(current), let member = unsafe json_object_iter_value(current) {
+                if let name = unsafe json_object_iter_key(current), let member = unsafe json_object_iter_value(current)
+                {
                     members.append(unsafe Member(String(cString: name), JSON(member, large: large)))
                 }
                 unsafe place = json_object_iter_next(value, current)
@@ -83,7 +87,9 @@ public enum JSON: Hashable, Sendable {
         }
     }
 
-    /// The value as text. `indentation`: Spaces a level, 0 for one line.
+    /// The value as text.
+    ///
+    /// `indentation`: Spaces a level, 0 for one line.
     public func text(indentation: Int = 0) -> String {
         guard let root = unsafe made() else { return "null" }
         defer { unsafe json_decref(root) }

@@ -12,7 +12,9 @@ public struct JSONPlace: Sendable {
 
     /// The member of that name; nil where there is none, or it is null.
     public func member(_ name: String) throws(JSONError) -> JSONPlace? {
-        guard case .object = value else { throw .wrongType(place: path.isEmpty ? "the document" : path, expected: "an object") }
+        guard case .object = value else {
+            throw .wrongType(place: path.isEmpty ? "the document" : path, expected: "an object")
+        }
         guard let found = value[name], found != .null else { return nil }
         return JSONPlace(found, path: path(of: name))
     }
@@ -27,7 +29,9 @@ public struct JSONPlace: Sendable {
     public func string() throws(JSONError) -> String {
         guard case .string(let text) = value else { throw .wrongType(place: path, expected: "a string") }
         // No path, name or argument of the host's can hold one.
-        guard !text.utf8.contains(0) else { throw .badValue(place: path, value: "a string with a zero byte", expected: "text") }
+        guard !text.utf8.contains(0) else {
+            throw .badValue(place: path, value: "a string with a zero byte", expected: "text")
+        }
         return text
     }
 

@@ -12,7 +12,9 @@ struct Command: Sendable {
 
     /// - Throws: ``RuntimeError``; what is wrong with the words, too.
     func run(_ runtime: Runtime, _ words: Words) throws(RuntimeError) -> Int32 {
-        do { return try body(runtime, words) } catch let error as RuntimeError { throw error } catch let error as UsageError {
+        do { return try body(runtime, words) } catch let error as RuntimeError { throw error } catch let error
+            as UsageError
+        {
             throw RuntimeError(error.text)
         } catch {
             throw RuntimeError("\(error)")
@@ -24,7 +26,9 @@ struct Command: Sendable {
 enum Help {
     static var text: String {
         let width = Command.all.map(\.name.count).max() ?? 0
-        let rows = Command.all.map { "   \($0.name)" + String(repeating: " ", count: width - $0.name.count + 2) + $0.summary }
+        let rows = Command.all.map {
+            "   \($0.name)" + String(repeating: " ", count: width - $0.name.count + 2) + $0.summary
+        }
         return """
             NAME:
                viv-oci - run containers as the Open Container Initiative's runtime specification says

@@ -8,7 +8,8 @@ extension Command {
     ]
 
     private static let bundleOptions = [
-        Words.Option("bundle", "b"), Words.Option("console-socket"), Words.Option("pid-file"), Words.Option("preserve-fds"),
+        Words.Option("bundle", "b"), Words.Option("console-socket"), Words.Option("pid-file"),
+        Words.Option("preserve-fds"),
         Words.Option.flag("no-pivot"), Words.Option.flag("no-new-keyring"), Words.Option.flag("keep"),
         Words.Option.flag("no-subreaper"), Words.Option.flag("detach", "d"),
     ]
@@ -25,7 +26,9 @@ extension Command {
     /// Descriptors that whoever called hands on: those of `--preserve-fds`, and of sd_listen_fds(3).
     private static func preserved(_ words: Words) throws(UsageError) -> UInt32 {
         guard let text = words.value("preserve-fds") else { return 0 }
-        guard let count = UInt32(text), count < 1 << 16 else { throw UsageError("--preserve-fds is '\(text)', no number of descriptors") }
+        guard let count = UInt32(text), count < 1 << 16 else {
+            throw UsageError("--preserve-fds is '\(text)', no number of descriptors")
+        }
         return count
     }
 
@@ -87,7 +90,9 @@ extension Command {
         summary: "send a signal to a container's first process (SIGTERM)",
         options: [.flag("all", "a")]
     ) { runtime, words in
-        guard let id = words.operands.first, words.operands.count <= 2 else { throw UsageError("container ID is missing") }
+        guard let id = words.operands.first, words.operands.count <= 2 else {
+            throw UsageError("container ID is missing")
+        }
         let name = words.operands.count > 1 ? words.operands[1] : "SIGTERM"
         guard let signal = Signals.number(name) else { throw UsageError("unknown signal \"\(name)\"") }
         try runtime.kill(id, signal: signal, all: words.flag("all"))
@@ -117,7 +122,9 @@ extension Command {
             Output.line(JSON.array(all).text())
         } else {
             var rows = [["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]]
-            for state in all { rows.append(["id", "pid", "status", "bundle", "created", "owner"].map { state.text($0) }) }
+            for state in all {
+                rows.append(["id", "pid", "status", "bundle", "created", "owner"].map { state.text($0) })
+            }
             Output.table(rows)
         }
         return 0
@@ -141,14 +148,24 @@ extension Command {
         return 0
     }
 
-    private static let pause = Command(name: "pause", usage: "ID", summary: "freeze all processes of a container", options: []) {
+    private static let pause = Command(
+        name: "pause",
+        usage: "ID",
+        summary: "freeze all processes of a container",
+        options: []
+    ) {
         runtime,
         words in
         try runtime.pause(try words.operands("container ID")[0])
         return 0
     }
 
-    private static let resume = Command(name: "resume", usage: "ID", summary: "let a frozen container go on", options: []) {
+    private static let resume = Command(
+        name: "resume",
+        usage: "ID",
+        summary: "let a frozen container go on",
+        options: []
+    ) {
         runtime,
         words in
         try runtime.resume(try words.operands("container ID")[0])
@@ -180,17 +197,24 @@ extension Command {
         options: [Words.Option("bundle", "b"), .flag("rootless")]
     ) { _, words in
         let path = (words.value("bundle") ?? ".") + "/config.json"
-        let text = DefaultConfiguration.json(rootless: words.flag("rootless"), uid: geteuid(), gid: getegid()).text(indentation: 4)
+        let text = DefaultConfiguration.json(rootless: words.flag("rootless"), uid: geteuid(), gid: getegid()).text(
+            indentation: 4
+        )
         let file = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard file >= 0 else {
             throw UsageError(errno == EEXIST ? "File config.json exists. Remove it first" : "cannot create \(path)")
         }
-        Output.text_(text + "\n", to: file)
+        Output.write(text + "\n", to: file)
         close(file)
         return 0
     }
 
-    private static let features = Command(name: "features", usage: "", summary: "print what this runtime can do", options: []) {
+    private static let features = Command(
+        name: "features",
+        usage: "",
+        summary: "print what this runtime can do",
+        options: []
+    ) {
         _,
         _ in
         Output.line(FeatureReport.json.text(indentation: 2))
@@ -225,8 +249,10 @@ extension Output {
 /// Signals by name and number.
 enum Signals {
     private static let names = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT",
-        "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT",
+        "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR",
+        "SYS",
     ]
 
     static func number(_ text: String) -> Int32? {

@@ -7,9 +7,9 @@ internal import SystemCalls
 /// Waits for a process of a container as its caller would for one of its own: signals go on to it, a terminal is relayed, and its status is
 /// this program's.
 enum Foreground {
-    /// - Parameters:
-    ///   - begin: Starts the process, with the socket that gets its terminal.
-    ///   - finally: What is done when it has ended.
+    /// Gives the status.
+    ///
+    /// `begin`: Starts the process, with the socket that gets its terminal. `finally`: What is done when it has ended.
     static func run(
         isDetached: Bool,
         consoleSocket: String?,
@@ -41,7 +41,8 @@ enum Foreground {
 enum Forwarding {
     /// All but those that a fault raises, or that are about this program's own children.
     private static let signals: [Int32] = [
-        SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT, SIGTSTP, SIGWINCH, SIGCHLD, SIGURG, SIGIO, SIGPWR,
+        SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT, SIGTSTP, SIGWINCH, SIGCHLD, SIGURG, SIGIO,
+        SIGPWR,
     ]
 
     static var set: sigset_t {

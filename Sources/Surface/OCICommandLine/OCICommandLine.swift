@@ -31,7 +31,9 @@ public enum OCICommandLine {
             }
             let root = global.value("root") ?? defaultRoot
             let copy = log
-            var runtime = Runtime(root: root.hasPrefix("/") ? root : currentFolder + "/" + root) { copy.write("warning", $0) }
+            var runtime = Runtime(root: root.hasPrefix("/") ? root : currentFolder + "/" + root) {
+                copy.write("warning", $0)
+            }
             runtime.usesSystemdCgroup = global.flag("systemd-cgroup")
             let parsed = try Words(arguments, command.options, mixes: command.mixesOptions)
             do throws(RuntimeError) { return try command.run(runtime, parsed) } catch {
@@ -49,7 +51,8 @@ public enum OCICommandLine {
         """
 
     private static let globalOptions = [
-        Words.Option("root"), Words.Option("log"), Words.Option("log-format"), Words.Option("criu"), Words.Option("rootless"),
+        Words.Option("root"), Words.Option("log"), Words.Option("log-format"), Words.Option("criu"),
+        Words.Option("rootless"),
         Words.Option.flag("debug"), Words.Option.flag("systemd-cgroup"), Words.Option.flag("version", "v"),
         Words.Option.flag("help", "h"),
     ]
@@ -75,12 +78,12 @@ enum Environment {
 
 /// Standard output.
 enum Output {
-    static func line(_ text: String) { text_(text + "\n", to: 1) }
+    static func line(_ text: String) { write(text + "\n", to: 1) }
 
-    static func text_(_ text: String, to file: Int32) {
+    static func write(_ text: String, to file: Int32) {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) }
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return }
             rest = rest.dropFirst(count)
@@ -98,7 +101,8 @@ struct Log: Sendable {
         let line: String
         if isJSON {
             line = JSON.object([
-                JSON.Member("level", .string(level)), JSON.Member("msg", .string(text)), JSON.Member("time", .string(Self.time)),
+                JSON.Member("level", .string(level)), JSON.Member("msg", .string(text)),
+                JSON.Member("time", .string(Self.time)),
             ]).text()
         } else {
             line = "time=\"\(Self.time)\" level=\(level) msg=\(JSON.string(text).text())"
@@ -106,11 +110,11 @@ struct Log: Sendable {
         if let path {
             let file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
             if file >= 0 {
-                Output.text_(line + "\n", to: file)
+                Output.write(line + "\n", to: file)
                 close(file)
             }
         }
-        if path == nil || level == "error" { Output.text_((path == nil ? line : text) + "\n", to: 2) }
+        if path == nil || level == "error" { Output.write((path == nil ? line : text) + "\n", to: 2) }
     }
 
     private static var time: String { Runtime.timestamp() }

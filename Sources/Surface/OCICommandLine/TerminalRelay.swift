@@ -63,7 +63,9 @@ final class TerminalRelay {
             if status != nil, !hasOutput { break }
             if watched[2].revents != 0 {
                 let number = ccontainer_read_signal(signals)
-                if number == SIGWINCH { Self.copySize(to: terminal) } else if number != SIGCHLD, number != SIGURG {
+                if number == SIGWINCH {
+                    Self.copySize(to: terminal)
+                } else if number != SIGCHLD, number != SIGURG {
                     kill(process, number)
                 }
             }

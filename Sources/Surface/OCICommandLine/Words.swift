@@ -74,7 +74,10 @@ struct Words {
     /// The operands, of which there have to be so many.
     func operands(_ names: String...) throws(UsageError) -> [String] {
         guard operands.count == names.count else {
-            throw UsageError(operands.count < names.count ? "\(names[operands.count]) is missing" : "too many arguments: '\(operands[names.count])'")
+            throw UsageError(
+                operands.count < names.count
+                    ? "\(names[operands.count]) is missing" : "too many arguments: '\(operands[names.count])'"
+            )
         }
         return operands
     }

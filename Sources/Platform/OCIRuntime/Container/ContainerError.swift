@@ -26,7 +26,8 @@ extension ContainerError: CustomStringConvertible {
     private static func lookup(_ name: String, _ errno: Int32) -> String {
         if errno == ENOENT, !name.contains("/") { return "exec: \"\(name)\": executable file not found in $PATH" }
         return errno == ENOENT
-            ? "exec: \"\(name)\": stat \(name): no such file or directory" : "exec: \"\(name)\": \(text(errno).lowercased())"
+            ? "exec: \"\(name)\": stat \(name): no such file or directory"
+            : "exec: \"\(name)\": \(text(errno).lowercased())"
     }
 
     static func text(_ errno: Int32) -> String {

@@ -75,7 +75,9 @@ final class ContainerFolder: Sendable {
         var made = ""
         for part in path.split(separator: "/") {
             made += "/" + part
-            guard unsafe mkdir(made, 0o700) == 0 || errno == EEXIST else { throw .failed(action: "create \(made)", errno: errno) }
+            guard unsafe mkdir(made, 0o700) == 0 || errno == EEXIST else {
+                throw .failed(action: "create \(made)", errno: errno)
+            }
         }
     }
 
@@ -96,9 +98,12 @@ final class ContainerFolder: Sendable {
 
     static func readConfiguration(_ path: String) throws(ContainerError) -> Configuration {
         guard let bytes = HostText.bytes(path) else {
-            throw errno == ENOENT ? .refused("JSON specification file \(path) not found") : .failed(action: "read \(path)", errno: errno)
+            throw errno == ENOENT
+                ? .refused("JSON specification file \(path) not found") : .failed(action: "read \(path)", errno: errno)
         }
-        do throws(JSONError) { return try Configuration(try JSON(parsing: bytes)) } catch { throw .refused("\(path): \(error)") }
+        do throws(JSONError) { return try Configuration(try JSON(parsing: bytes)) } catch {
+            throw .refused("\(path): \(error)")
+        }
     }
 
     /// Removes the folder with what the runtime has put there.

@@ -61,7 +61,9 @@ struct ContainerPlanner {
         return plan
     }
 
-    private static let order: [LinuxConfiguration.Namespace.Kind] = [.user, .pid, .network, .ipc, .uts, .cgroup, .time, .mount]
+    private static let order: [LinuxConfiguration.Namespace.Kind] = [
+        .user, .pid, .network, .ipc, .uts, .cgroup, .time, .mount,
+    ]
 
     static func flag(_ kind: LinuxConfiguration.Namespace.Kind) -> Int32 {
         switch kind {
@@ -81,7 +83,9 @@ struct ContainerPlanner {
     private func steps(_ process: ProcessConfiguration) throws(ContainerError) -> [Step] {
         var steps: [Step] = [.sync(.cgroup), .newSession]
         if isNew(.cgroup) { steps.append(.unshare(namespaces: UInt64(Self.flag(.cgroup)))) }
-        if let score = settings.oomScoreAdjustment { steps.append(.write(path: "/proc/self/oom_score_adj", text: "\(score)")) }
+        if let score = settings.oomScoreAdjustment {
+            steps.append(.write(path: "/proc/self/oom_score_adj", text: "\(score)"))
+        }
         if isNew(.network) { steps.append(.loopback) }
         if let hostname = configuration.hostname { steps.append(.hostname(hostname)) }
         if let name = configuration.domainname { steps.append(.domainname(name)) }
@@ -120,7 +124,14 @@ struct ContainerPlanner {
             if late != 0 { steps.append(.propagation(path: "/", flags: late)) }
             if configuration.root.isReadOnly { steps.append(.rootReadOnly) }
         }
-        return steps + (try Self.processSteps(process, settings, filter, surroundings, hookSteps(configuration.hooks.startContainer)))
+        return steps
+            + (try Self.processSteps(
+                process,
+                settings,
+                filter,
+                surroundings,
+                hookSteps(configuration.hooks.startContainer)
+            ))
     }
 
     /// The steps from the finished surroundings of a process to its program.
@@ -156,14 +167,20 @@ struct ContainerPlanner {
         }
         let user = process.user
         // A filter needs CAP_SYS_ADMIN or no new privileges: with the latter it comes last, so that it sees least of this.
-        if process.noNewPrivileges { steps.append(.noNewPrivileges) } else if let filterStep { steps.append(filterStep) }
+        if process.noNewPrivileges {
+            steps.append(.noNewPrivileges)
+        } else if let filterStep {
+            steps.append(filterStep)
+        }
         if process.capabilities != nil { steps.append(.bounding(settings.capabilities.bounding)) }
         steps.append(.folder(process.workingDirectory, makes: true))
         if !surroundings.isRootless || !user.additionalGroups.isEmpty { steps.append(.groups(user.additionalGroups)) }
         steps.append(.user(uid: user.uid, gid: user.gid))
         if process.capabilities != nil {
             let set = settings.capabilities
-            steps.append(.capabilities(effective: set.effective, permitted: set.permitted, inheritable: set.inheritable))
+            steps.append(
+                .capabilities(effective: set.effective, permitted: set.permitted, inheritable: set.inheritable)
+            )
             steps.append(.ambient(set.ambient))
         }
         if let mask = user.umask { steps.append(.umask(mask)) }
@@ -190,11 +207,15 @@ struct ContainerPlanner {
 
     /// How mounts spread: while the container is made nothing goes to the host, and after that it is as the configuration says.
     private func rootPropagation(before: Bool) throws(ContainerError) -> UInt {
-        guard let name = linux.rootfsPropagation, !name.isEmpty else { return before ? UInt(MS_SLAVE) | UInt(MS_REC) : 0 }
+        guard let name = linux.rootfsPropagation, !name.isEmpty else {
+            return before ? UInt(MS_SLAVE) | UInt(MS_REC) : 0
+        }
         guard let flags = MountOptions.propagation(named: name) else {
             throw .refused("linux.rootfsPropagation is '\(name)', which is no propagation")
         }
-        if before { return flags & UInt(MS_PRIVATE) != 0 ? UInt(MS_PRIVATE) | UInt(MS_REC) : UInt(MS_SLAVE) | UInt(MS_REC) }
+        if before {
+            return flags & UInt(MS_PRIVATE) != 0 ? UInt(MS_PRIVATE) | UInt(MS_REC) : UInt(MS_SLAVE) | UInt(MS_REC)
+        }
         return flags
     }
 
@@ -206,7 +227,8 @@ struct ContainerPlanner {
 
     private func deviceSteps(_ process: ProcessConfiguration) -> [Step] {
         // A host's own /dev that is bound is left as it is.
-        guard !configuration.mounts.contains(where: { Self.cleaned($0.destination) == "/dev" && $0.type == "bind" }) else { return [] }
+        guard !configuration.mounts.contains(where: { Self.cleaned($0.destination) == "/dev" && $0.type == "bind" })
+        else { return [] }
         var steps: [Step] = []
         let own = Set(linux.devices.map { Self.cleaned($0.path) })
         for device in Self.defaultDevices where !own.contains("/dev/" + device.name) {
@@ -229,7 +251,14 @@ struct ContainerPlanner {
         return steps
     }
 
-    private func node(_ path: String, _ mode: UInt32, _ major: Int64, _ minor: Int64, _ uid: UInt32, _ gid: UInt32) -> [Step] {
+    private func node(
+        _ path: String,
+        _ mode: UInt32,
+        _ major: Int64,
+        _ minor: Int64,
+        _ uid: UInt32,
+        _ gid: UInt32
+    ) -> [Step] {
         if hasUserNamespace, mode & S_IFMT != S_IFIFO {
             return [.bind(Step.Bind(source: path, place: path, isRecursive: false))]
         }
@@ -247,7 +276,9 @@ struct ContainerPlanner {
         if mount.type == "cgroup" {
             steps = cgroupSteps(place, options)
         } else if options.isBind {
-            guard let source = mount.source else { throw .refused("mounts[\(index)].source is missing: a bind mount needs one") }
+            guard let source = mount.source else {
+                throw .refused("mounts[\(index)].source is missing: a bind mount needs one")
+            }
             var bind = Step.Bind(source: source, place: place, isRecursive: options.flags & UInt(MS_REC) != 0)
             bind.set = Self.attributes(options.flags) | options.recursiveSet
             bind.clear = Self.attributes(options.clearedFlags) | options.recursiveClear
@@ -275,7 +306,15 @@ struct ContainerPlanner {
     private func cgroupSteps(_ place: String, _ options: MountOptions) -> [Step] {
         if surroundings.cgroups.count == 1, surroundings.cgroups[0].name.isEmpty {
             if linux.namespace(.cgroup) != nil {
-                return [.mount(source: "cgroup", place: place, type: "cgroup2", flags: options.flags & ~UInt(MS_REC), data: "")]
+                return [
+                    .mount(
+                        source: "cgroup",
+                        place: place,
+                        type: "cgroup2",
+                        flags: options.flags & ~UInt(MS_REC),
+                        data: ""
+                    )
+                ]
             }
             return [
                 .bind(
@@ -309,7 +348,9 @@ struct ContainerPlanner {
                 )
             )
         }
-        for link in surroundings.cgroupLinks { steps.append(.symbolicLink(target: link.target, place: place + "/" + link.name)) }
+        for link in surroundings.cgroupLinks {
+            steps.append(.symbolicLink(target: link.target, place: place + "/" + link.name))
+        }
         if options.isReadOnly { steps.append(.makeReadOnly(place: place)) }
         return steps
     }

@@ -4,7 +4,9 @@ internal import Glibc
 enum HostProcess {
     /// The state letter and the start time in clock ticks; nil where there is no such process.
     static func facts(of process: Int32) -> (state: Character, startTime: UInt64)? {
-        guard process > 0, let text = HostText.read("/proc/\(process)/stat"), let end = text.lastIndex(of: ")") else { return nil }
+        guard process > 0, let text = HostText.read("/proc/\(process)/stat"), let end = text.lastIndex(of: ")") else {
+            return nil
+        }
         let fields = text[end...].dropFirst(2).split(separator: " ")
         guard fields.count > 19, let state = fields[0].first, let time = UInt64(fields[19]) else { return nil }
         return (state, time)

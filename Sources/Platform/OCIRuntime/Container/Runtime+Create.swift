@@ -27,7 +27,9 @@ extension Runtime {
         let bundle = try Self.absolute(options.bundle)
         let configurationFile = bundle + "/config.json"
         let configuration = try ContainerFolder.readConfiguration(configurationFile)
-        guard let process = configuration.process else { throw .refused("process is missing: there is no program to run") }
+        guard let process = configuration.process else {
+            throw .refused("process is missing: there is no program to run")
+        }
         let plannerParts = try check(configuration, process)
         let isConsoleWanted = process.hasTerminal
         guard isConsoleWanted == (options.consoleSocket != nil) else {
@@ -37,7 +39,9 @@ extension Runtime {
                     : "cannot use console socket if runc will not detach or allocate tty"
             )
         }
-        let rootPath = try Self.absolute(configuration.root.path.hasPrefix("/") ? configuration.root.path : bundle + "/" + configuration.root.path)
+        let rootPath = try Self.absolute(
+            configuration.root.path.hasPrefix("/") ? configuration.root.path : bundle + "/" + configuration.root.path
+        )
         let folder = try ContainerFolder.make(id, below: root)
         var container = SavedContainer(
             id: id,
@@ -59,7 +63,9 @@ extension Runtime {
             do throws(CgroupError) {
                 try made.create()
                 group = made
-                if let resources = configuration.linux.resources { for line in try made.apply(resources) { warn(line) } }
+                if let resources = configuration.linux.resources {
+                    for line in try made.apply(resources) { warn(line) }
+                }
             } catch {
                 throw .refused("\(error)")
             }
@@ -84,7 +90,8 @@ extension Runtime {
     }
 
     /// Everything that can be refused before anything is made.
-    private func check(_ configuration: Configuration, _ process: ProcessConfiguration) throws(ContainerError) -> Parts {
+    private func check(_ configuration: Configuration, _ process: ProcessConfiguration) throws(ContainerError) -> Parts
+    {
         do throws(ValidationError) {
             for line in try ContainerValidation.validate(configuration, host: host) { warn(line) }
             let settings = try ProcessSettings(process, host: host)
@@ -108,7 +115,8 @@ extension Runtime {
             let text = configuration.linux.cgroupsPath
             let path =
                 usesSystemdCgroup
-                ? try CgroupPath(systemd: text, id: id, isRootless: host.isRootless, host: groups) : try CgroupPath(text, id: id)
+                ? try CgroupPath(systemd: text, id: id, isRootless: host.isRootless, host: groups)
+                : try CgroupPath(text, id: id)
             return groups.controlGroup(at: path, isRootless: host.isRootless)
         } catch {
             throw .refused("\(error)")
@@ -124,14 +132,18 @@ extension Runtime {
         _ container: inout SavedContainer,
         _ group: any ControlGroup
     ) throws(ContainerError) -> Int32 {
-        let listener = FileDescriptor(owning: socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0))
+        let listener = FileDescriptor(
+            owning: socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        )
         var address = folder.socketAddress()
         let isListening = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 unsafe bind(listener.rawValue, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard isListening == 0, listen(listener.rawValue, 1) == 0 else { throw .failed(action: "make \(folder.socketPath)", errno: errno) }
+        guard isListening == 0, listen(listener.rawValue, 1) == 0 else {
+            throw .failed(action: "make \(folder.socketPath)", errno: errno)
+        }
         var surroundings = PlanSurroundings(root: container.root)
         surroundings.startSocket = listener.rawValue
         surroundings.preservedCount = options.preservedCount
@@ -161,7 +173,9 @@ extension Runtime {
                 try folder.save(known)
             case .hooks:
                 let state = Self.hookState(known, .created)
-                for hook in configuration.hooks.prestart + configuration.hooks.createRuntime { try Self.run(hook, state) }
+                for hook in configuration.hooks.prestart + configuration.hooks.createRuntime {
+                    try Self.run(hook, state)
+                }
             }
         }
         container = known

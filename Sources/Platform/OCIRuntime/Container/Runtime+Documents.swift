@@ -4,7 +4,9 @@ public import JSON
 extension Runtime {
     /// The JSON of a file, or of standard input for `-`.
     public func document(_ path: String) throws(RuntimeError) -> JSON {
-        guard let bytes = HostText.bytes(path == "-" ? "/dev/stdin" : path) else { throw RuntimeError("cannot read \(path)") }
+        guard let bytes = HostText.bytes(path == "-" ? "/dev/stdin" : path) else {
+            throw RuntimeError("cannot read \(path)")
+        }
         do throws(JSONError) { return try JSON(parsing: bytes) } catch { throw RuntimeError("\(path): \(error)") }
     }
 

@@ -38,10 +38,14 @@ extension Runtime {
             let container = try folder.load()
             let status = status(of: container, folder)
             guard status != .stopped else { throw .refused("cannot exec in a stopped container") }
-            guard status != .paused || options.ignoresPaused else { throw .refused("cannot exec in a paused container") }
+            guard status != .paused || options.ignoresPaused else {
+                throw .refused("cannot exec in a paused container")
+            }
             let configuration = try folder.loadConfiguration()
             let process: ProcessConfiguration
-            do throws(JSONError) { process = try ProcessConfiguration(JSONPlace(options.process)) } catch { throw .refused("\(error)") }
+            do throws(JSONError) { process = try ProcessConfiguration(JSONPlace(options.process)) } catch {
+                throw .refused("\(error)")
+            }
             guard process.hasTerminal == (options.consoleSocket != nil) else {
                 throw .refused(
                     process.hasTerminal
@@ -67,7 +71,9 @@ extension Runtime {
             var plan = LaunchPlan()
             plan.joined = Self.namespaces(of: container.process)
             plan.steps = [.sync(.cgroup), .newSession]
-            if let score = settings.oomScoreAdjustment { plan.steps.append(.write(path: "/proc/self/oom_score_adj", text: "\(score)")) }
+            if let score = settings.oomScoreAdjustment {
+                plan.steps.append(.write(path: "/proc/self/oom_score_adj", text: "\(score)"))
+            }
             if process.hasTerminal {
                 let size = process.consoleSize ?? (0, 0)
                 plan.steps.append(
@@ -83,7 +89,9 @@ extension Runtime {
             plan.steps += try ContainerPlanner.processSteps(process, settings, filter, surroundings, [])
             let number = try Launch.run(plan) { (_, process) throws(ContainerError) in
                 guard !container.cgroups.isEmpty else { return }
-                try withCgroup(container) { (group) throws(CgroupError) in try group.add(process, below: options.subgroup) }
+                try withCgroup(container) { (group) throws(CgroupError) in
+                    try group.add(process, below: options.subgroup)
+                }
             }
             if let path = options.pidFile { try HostText.replace(path, "\(number)", mode: 0o644) }
             return number
@@ -93,7 +101,8 @@ extension Runtime {
     /// The namespaces of a process that are not this one's own, in the order in which they are joined.
     private static func namespaces(of process: Int32) -> [(path: String, flag: Int32)] {
         let kinds: [(name: String, flag: Int32)] = [
-            ("user", 0x1000_0000), ("pid", 0x2000_0000), ("net", 0x4000_0000), ("ipc", 0x0800_0000), ("uts", 0x0400_0000),
+            ("user", 0x1000_0000), ("pid", 0x2000_0000), ("net", 0x4000_0000), ("ipc", 0x0800_0000),
+            ("uts", 0x0400_0000),
             ("cgroup", 0x0200_0000), ("time", 0x80), ("mnt", 0x0002_0000),
         ]
         return kinds.compactMap { kind in

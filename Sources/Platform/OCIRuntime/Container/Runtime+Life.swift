@@ -46,10 +46,14 @@ extension Runtime {
             guard handle >= 0 else { throw .failed(action: "signal process \(container.process)", errno: -handle) }
             defer { close(handle) }
             // The number may be another's by now.
-            guard HostProcess.isAlive(container.process, since: container.startTime) else { throw .refused("container not running") }
+            guard HostProcess.isAlive(container.process, since: container.startTime) else {
+                throw .refused("container not running")
+            }
             let result = ccontainer_pidfd_send_signal(handle, signal)
             guard result == 0 else { throw .failed(action: "signal process \(container.process)", errno: -result) }
-            if signal == SIGKILL, status == .paused { try? withCgroup(container) { (group) throws(CgroupError) in try group.thaw() } }
+            if signal == SIGKILL, status == .paused {
+                try? withCgroup(container) { (group) throws(CgroupError) in try group.thaw() }
+            }
         }
     }
 
@@ -76,12 +80,16 @@ extension Runtime {
                 if !container.cgroups.isEmpty {
                     try? withCgroup(container) { (group) throws(CgroupError) in try group.killAll(signal: SIGKILL) }
                 }
-                for _ in 0..<1000 where HostProcess.isAlive(container.process, since: container.startTime) { usleep(10_000) }
+                for _ in 0..<1000 where HostProcess.isAlive(container.process, since: container.startTime) {
+                    usleep(10_000)
+                }
             } else if !container.cgroups.isEmpty, container.namespaces & 0x2000_0000 == 0 {
                 // Without a PID namespace of its own, others may be left.
                 try? withCgroup(container) { (group) throws(CgroupError) in try group.killAll(signal: SIGKILL) }
             }
-            if !container.cgroups.isEmpty { try withCgroup(container) { (group) throws(CgroupError) in try group.delete() } }
+            if !container.cgroups.isEmpty {
+                try withCgroup(container) { (group) throws(CgroupError) in try group.delete() }
+            }
             let hooks = (try? folder.loadConfiguration())?.hooks.poststop ?? []
             try folder.remove()
             let state = Self.hookState(container, .stopped)
@@ -89,8 +97,12 @@ extension Runtime {
         }
     }
 
-    public func pause(_ id: String) throws(RuntimeError) { try change(id, from: [.created, .running]) { (group) throws(CgroupError) in try group.freeze() } }
-    public func resume(_ id: String) throws(RuntimeError) { try change(id, from: [.paused]) { (group) throws(CgroupError) in try group.thaw() } }
+    public func pause(_ id: String) throws(RuntimeError) {
+        try change(id, from: [.created, .running]) { (group) throws(CgroupError) in try group.freeze() }
+    }
+    public func resume(_ id: String) throws(RuntimeError) {
+        try change(id, from: [.paused]) { (group) throws(CgroupError) in try group.thaw() }
+    }
 
     private func change(
         _ id: String,
@@ -119,7 +131,9 @@ extension Runtime {
         try RuntimeError.wrap { () throws(ContainerError) in
             let container = try ContainerFolder.find(id, below: root).load()
             let resources: ResourceConfiguration
-            do throws(JSONError) { resources = try ResourceConfiguration(JSONPlace(document)) } catch { throw .refused("\(error)") }
+            do throws(JSONError) { resources = try ResourceConfiguration(JSONPlace(document)) } catch {
+                throw .refused("\(error)")
+            }
             let lines = try withCgroup(container) { (group) throws(CgroupError) in try group.update(resources) }
             for line in lines { warn(line) }
         }

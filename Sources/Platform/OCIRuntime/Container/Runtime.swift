@@ -67,7 +67,9 @@ public struct Runtime: Sendable {
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name != ".", name != "..", unsafe access(root + "/" + name + "/state.json", F_OK) == 0 { names.append(name) }
+            if name != ".", name != "..", unsafe access(root + "/" + name + "/state.json", F_OK) == 0 {
+                names.append(name)
+            }
         }
         return names.sorted()
     }

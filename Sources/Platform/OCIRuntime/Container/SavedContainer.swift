@@ -23,15 +23,27 @@ struct SavedContainer: Sendable {
     var json: JSON {
         .object([
             JSON.Member("id", .string(id)), JSON.Member("bundle", .string(bundle)), JSON.Member("root", .string(root)),
-            JSON.Member("pid", .integer(Int64(process))), JSON.Member("startTime", .integer(Int64(clamping: startTime))),
+            JSON.Member("pid", .integer(Int64(process))),
+            JSON.Member("startTime", .integer(Int64(clamping: startTime))),
             JSON.Member("created", .string(created)), JSON.Member("owner", .integer(Int64(owner))),
             JSON.Member("annotations", .object(annotations.map { JSON.Member($0.name, .string($0.value)) })),
-            JSON.Member("cgroups", .object(cgroups.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) })),
-            JSON.Member("rootless", .bool(isRootless)), JSON.Member("namespaces", .integer(Int64(clamping: namespaces))),
+            JSON.Member(
+                "cgroups",
+                .object(cgroups.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) })
+            ),
+            JSON.Member("rootless", .bool(isRootless)),
+            JSON.Member("namespaces", .integer(Int64(clamping: namespaces))),
         ])
     }
 
-    init(id: String, bundle: String, root: String, created: String, owner: UInt32, annotations: [(name: String, value: String)]) {
+    init(
+        id: String,
+        bundle: String,
+        root: String,
+        created: String,
+        owner: UInt32,
+        annotations: [(name: String, value: String)]
+    ) {
         self.id = id
         self.bundle = bundle
         self.root = root

@@ -2,7 +2,7 @@ public import JSON
 
 /// What `spec` writes: a configuration to start from, which runs a shell.
 public enum DefaultConfiguration {
-    /// - Parameter rootless: For a container in a user namespace, which a user other than the superuser can run; `uid` and
+    /// `rootless`: For a container in a user namespace, which a user other than the superuser can run; `uid` and
     ///   `gid` are that user's.
     public static func json(rootless: Bool, uid: UInt32 = 0, gid: UInt32 = 0) -> JSON {
         let capabilities: JSON = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]

@@ -1,7 +1,9 @@
 internal import Glibc
 
 /// What the options of a mount ask for (runtime-spec 1.2 config.md "Linux mount options"), as mount(2) and mount_setattr(2)
-/// take it. A later option wins over an earlier one.
+/// take it.
+///
+/// A later option wins over an earlier one.
 public struct MountOptions: Hashable, Sendable {
     /// MS_* for mount(2), without propagation.
     public private(set) var flags: UInt = 0

@@ -12,7 +12,7 @@ public struct ProcessSettings: Sendable {
     /// Messages about what is left out.
     public let warnings: [String]
 
-    /// - Parameter place: What the fields' names start with: nothing for the file of `exec --process`.
+    /// `place`: What the fields' names start with: nothing for the file of `exec --process`.
     public init(
         _ process: ProcessConfiguration,
         host: HostFacts,

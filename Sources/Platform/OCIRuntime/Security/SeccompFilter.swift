@@ -20,7 +20,7 @@ public struct SeccompFilter: Sendable {
 
     /// Reads the configuration and makes the program.
     ///
-    /// - Parameter unnotifiable: Calls that the process makes between loading the filter and having handed over its listener.
+    /// `unnotifiable`: Calls that the process makes between loading the filter and having handed over its listener.
     public init(
         configuration: SeccompConfiguration,
         unnotifiable: [String] = ["write", "sendmsg"]
@@ -28,7 +28,7 @@ public struct SeccompFilter: Sendable {
         try self.init(configuration: configuration, unnotifiable: unnotifiable, byLibrary: false)
     }
 
-    /// - Parameter byLibrary: Whether libseccomp makes the program though it could be made here.
+    /// `byLibrary`: Whether libseccomp makes the program though it could be made here.
     package init(
         configuration: SeccompConfiguration,
         unnotifiable: [String],

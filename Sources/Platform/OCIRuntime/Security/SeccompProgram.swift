@@ -8,7 +8,7 @@ struct SeccompProgram {
     /// `struct sock_filter`s.
     let instructions: [SeccompInstruction]
 
-    /// - Parameter architectures: libseccomp's tokens, the host's own first.
+    /// `architectures`: libseccomp's tokens, the host's own first.
     /// - Returns: nil where only libseccomp says what is meant: other architectures, or rules of several actions for the same
     ///   arguments of a call.
     init?(rules: [SeccompRule], defaultAction: UInt32, architectures: [UInt32]) {
@@ -24,7 +24,7 @@ struct SeccompProgram {
             }
             trees[abi] = decisions.program
         }
-        guard let long = trees[.x86_64] else { return nil }
+        guard let long = trees[.amd64] else { return nil }
         let killing = [SeccompInstruction.leave(0)]
         let load = SeccompInstruction.load(SeccompInstruction.callOffset)
         // No call is that number, with which tracers cancel one.
@@ -34,7 +34,7 @@ struct SeccompProgram {
             trees[.x86].map { SeccompInstruction.choose(only: SeccompABI.x86.token, [load] + $0, killing) } ?? killing
         instructions =
             [.load(SeccompInstruction.architectureOffset)]
-            + SeccompInstruction.choose(only: SeccompABI.x86_64.token, whole, rest)
+            + SeccompInstruction.choose(only: SeccompABI.amd64.token, whole, rest)
     }
 }
 
@@ -56,10 +56,10 @@ struct SeccompABI: Hashable {
     /// What marks the calls of x32, which come under the architecture of x86-64.
     static let x32Bit: UInt32 = 0x4000_0000
 
-    static let x86_64 = SeccompABI(token: unsafe seccomp_arch_resolve_name("x86_64"), isShort: false)
+    static let amd64 = SeccompABI(token: unsafe seccomp_arch_resolve_name("x86_64"), isShort: false)
     static let x86 = SeccompABI(token: unsafe seccomp_arch_resolve_name("x86"), isShort: true)
     static let x32 = SeccompABI(token: unsafe seccomp_arch_resolve_name("x32"), isShort: true)
-    static let all = [x86_64, x86, x32]
+    static let all = [amd64, x86, x32]
 
     /// The number of a call; nil where this has none of that name.
     func number(of name: String) -> UInt32? {

@@ -9,7 +9,7 @@ struct SeccompPrologue {
     /// None where the profile's default answers new calls well enough; what follows them is the filter itself.
     let instructions: [SeccompInstruction]
 
-    /// - Parameter architectures: libseccomp's tokens.
+    /// `architectures`: libseccomp's tokens.
     init(configuration: SeccompConfiguration, architectures: [UInt32]) {
         // A tracer is expected to know new calls, too.
         let permissive = ["SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"]
@@ -27,7 +27,7 @@ struct SeccompPrologue {
             guard let highest = Self.highestCall(configuration, architecture: architecture) else { continue }
             var section = [SeccompInstruction.load(SeccompInstruction.callOffset)]
             let greater = SeccompInstruction.jumpIfGreater
-            if architecture == SeccompABI.x86_64.token, let highestX32 {
+            if architecture == SeccompABI.amd64.token, let highestX32 {
                 section += [
                     SeccompInstruction(
                         code: SeccompInstruction.jumpIfNotLess,

@@ -18,7 +18,7 @@ public struct SysctlSetting: Hashable, Sendable {
     ///
     /// As sysctl(8) has it, the first dot or slash of a name says which one separates its parts; the other one stands for
     /// itself: `net.ipv4.conf.eth0/1.rp_filter` and `net/ipv4/conf/eth0.1/rp_filter` are one parameter.
-    /// - Parameter namespaces: The kinds of which the container has a namespace other than the host's.
+    /// `namespaces`: The kinds of which the container has a namespace other than the host's.
     public init(
         name: String,
         value: String,

@@ -107,7 +107,10 @@ public struct LinuxConfiguration: Sendable {
         readonlyPaths = try place.strings("readonlyPaths") ?? []
         mountLabel = try place.string("mountLabel")
         if let found = try place.member("personality") {
-            personality = Personality(domain: try found.required("domain").string(), flags: try found.strings("flags") ?? [])
+            personality = Personality(
+                domain: try found.required("domain").string(),
+                flags: try found.strings("flags") ?? []
+            )
         }
         intelRDT = try place.member("intelRdt")?.value
     }

@@ -17,15 +17,16 @@ struct LaunchPlan: Sendable {
 
 /// Starts a plan and follows it up to the program.
 enum Launch {
-    /// - Parameters:
-    ///   - synchronize: Does the runtime's part for a waiting process.
-    /// - Returns: The process, which is this one's child, waiting for its start or having become the program.
+    /// The process that this gives is this one's child, and waits for its start or has become the program.
+    ///
+    /// `synchronize`: Does the runtime's part for a waiting process.
     static func run(
         _ plan: LaunchPlan,
         synchronize: (SyncPoint, _ process: Int32) throws(ContainerError) -> Void
     ) throws(ContainerError) -> Int32 {
         var ends: [Int32] = [-1, -1]
-        guard unsafe socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+        guard unsafe socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends) == 0
+        else {
             throw .failed(action: "make a socket", errno: errno)
         }
         let ours = FileDescriptor(owning: ends[0])

@@ -37,6 +37,8 @@ enum UserMap {
         guard file >= 0 else { throw .failed(action: "open \(path)", errno: errno) }
         defer { close(file) }
         let count = unsafe Glibc.write(file, text, text.utf8.count)
-        guard count == text.utf8.count else { throw .failed(action: "write '\(text.dropLast())' to \(path)", errno: errno) }
+        guard count == text.utf8.count else {
+            throw .failed(action: "write '\(text.dropLast())' to \(path)", errno: errno)
+        }
     }
 }
