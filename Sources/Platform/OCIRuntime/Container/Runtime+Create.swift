@@ -153,7 +153,7 @@ extension Runtime {
         (surroundings.cgroups, surroundings.cgroupLinks) = Self.mountedGroups(container.cgroups)
         var console: FileDescriptor?
         if let path = options.consoleSocket { console = try Self.connect(path) }
-        if let console { surroundings.consoleSocket = console.rawValue } else { surroundings.consoleSocket = -1 }
+        surroundings.consoleSocket = console?.rawValue ?? -1
         let planner = ContainerPlanner(
             configuration: configuration,
             settings: parts.settings,
